@@ -1,0 +1,42 @@
+"""The unit of work that flows from the data to the loss.
+
+Dimension key: B sequences, T positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+IGNORE_INDEX = -100  # target value meaning "do not score this position"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """What a model reads and what it must predict; unused fields stay ``None``."""
+
+    inputs: Tensor  # (B, T) int64 token ids
+    targets: Tensor | None = None  # (B, T) int64, IGNORE_INDEX where not scored
+    is_padding: Tensor | None = None  # (B, T) bool
+    document_ids: Tensor | None = None  # (B, T) int64, for packed documents
+    segment_ids: Tensor | None = None  # (B, T) int64, for sentence pairs
+    decoder_inputs: Tensor | None = None  # (B, T') int64, for encoder-decoders
+    labels: Tensor | None = None  # (B, ...) int64, IGNORE_INDEX where not scored
+    patches: Tensor | None = None  # (B, P, patch_dim) float, for images
+
+    def n_scored(self) -> dict[str, int]:
+        """Count what is scored: ``"tokens"`` and, where labels are given, ``"labels"``."""
+        counts = {}
+        if self.targets is not None:
+            counts["tokens"] = int((self.targets != IGNORE_INDEX).sum())
+        if self.labels is not None:
+            counts["labels"] = int((self.labels != IGNORE_INDEX).sum())
+        return counts
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Return the same batch with every tensor on ``device``."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {name: x.to(device) for name, x in given.items() if x is not None}
+        return replace(self, **moved)
