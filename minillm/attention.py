@@ -1,0 +1,199 @@
+"""Scaled dot-product attention: a readable reference and a fast backend.
+
+Dimension key: B sequences, H heads, T query positions, S key positions, D head_dim.
+"""
+
+import math
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, repeat
+from torch import Tensor
+
+from minillm.masking import causal_mask
+
+AttentionBackend = Literal["reference", "sdpa"]
+
+
+def attention(  # noqa: PLR0913 - the one attention of the package: each argument is a known use
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    mask: Tensor | None = None,
+    is_causal: bool = False,
+    bias: Tensor | None = None,
+    scale: float | None = None,
+    dropout: float = 0.0,
+    backend: AttentionBackend = "sdpa",
+) -> Tensor:
+    """Mix the values, weighting each one by how well its key matches the query.
+
+    For each query position, ``softmax(q · kᵀ / sqrt(D))`` is a probability
+    distribution over the visible keys; the output is the mean of the values
+    under that distribution (Vaswani et al. 2017, eq. 1, arXiv:1706.03762).
+    A query that may read nothing gets zeros.
+
+    Args:
+        query: (B, H, T, D) float.
+        key: (B, H, S, D), same dtype and device as ``query``. Fewer heads than the query's
+            are shared: each serves H / n_kv_heads neighboring query heads (grouped queries,
+            arXiv:2305.13245).
+        value: (B, H, S, D), as many heads as ``key``.
+        mask: bool, broadcastable to (B, H, T, S). True means "may attend".
+        is_causal: position t reads positions <= t only; excludes ``mask``. The
+            separate flag lets a fused kernel skip the hidden half.
+        bias: float, broadcastable to (B, H, T, S), added to the scores (relative positions).
+        scale: multiplies the scores; ``None`` means ``1 / sqrt(D)``.
+        dropout: probability of zeroing a weight; the caller passes 0 outside training.
+        backend: ``"reference"`` spells out the equation; ``"sdpa"`` calls
+            PyTorch's fused kernel. Both agree to floating-point tolerance.
+
+    Returns:
+        (B, H, T, D), one mixed value per query position.
+
+    Raises:
+        ValueError: if ``backend`` is unknown, the shapes do not fit, ``mask`` is not boolean,
+            ``is_causal`` comes with a mask, a bias or T != S, or the heads do not divide.
+
+    Example:
+        >>> x = torch.randn(2, 4, 8, 16)                       # B=2 H=4 T=8 D=16
+        >>> attention(x, x, x, is_causal=True).shape
+        torch.Size([2, 4, 8, 16])
+    """
+    check_backend(backend)
+    if key.shape[:-1] != value.shape[:-1]:
+        raise ValueError(f"key {tuple(key.shape)} does not fit value {tuple(value.shape)}")
+    if backend == "reference":
+        weights = attention_weights(
+            query, key, mask=mask, is_causal=is_causal, bias=bias, scale=scale
+        )
+        weights = F.dropout(weights, dropout)
+        return einsum(weights, _serve(value, query), "b h t s, b h s d -> b h t d")
+
+    _check(query, key, mask=mask, bias=bias, is_causal=is_causal)
+    if bias is not None:
+        bias = bias.to(query.dtype)
+        mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
+    return F.scaled_dot_product_attention(
+        query,
+        _serve(key, query),
+        _serve(value, query),
+        attn_mask=mask,
+        dropout_p=dropout,
+        is_causal=is_causal,
+        scale=scale,
+    )
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    *,
+    mask: Tensor | None = None,
+    is_causal: bool = False,
+    bias: Tensor | None = None,
+    scale: float | None = None,
+) -> Tensor:
+    """Return how much each query reads of each key: ``softmax(q · kᵀ / sqrt(D))``.
+
+    The arguments are those of ``attention``, whose reference backend is exactly these
+    weights times the values.
+
+    Args:
+        query: (B, H, T, D) float.
+        key: (B, H, S, D), or with fewer heads that divide H.
+        mask: bool, broadcastable to (B, H, T, S). True means "may attend".
+        is_causal: position t reads positions <= t only; excludes ``mask``.
+        bias: float, broadcastable to (B, H, T, S), added to the scores.
+        scale: multiplies the scores; ``None`` means ``1 / sqrt(D)``.
+
+    Returns:
+        (B, H, T, S): each row sums to 1, or is all 0 where the query may read nothing.
+
+    Raises:
+        ValueError: as ``attention``.
+
+    Example:
+        >>> same = torch.ones(1, 1, 3, 2)                      # every key matches equally well
+        >>> attention_weights(same, same, is_causal=True)[0, 0, 1]
+        tensor([0.5000, 0.5000, 0.0000])
+    """
+    _check(query, key, mask=mask, bias=bias, is_causal=is_causal)
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    # Scaling the query instead of the scores saves a pass over the T x S matrix.
+    scores = einsum(query * scale, _serve(key, query), "b h t d, b h s d -> b h t s")
+    if bias is not None:
+        scores = scores + bias
+    if is_causal:  # no row is empty: every position reads at least itself
+        mask = causal_mask(query.shape[-2], device=query.device)
+        return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+    if mask is None:
+        return scores.softmax(dim=-1)
+    reads_something = mask.any(dim=-1, keepdim=True)
+    # An empty row is filled with 0, not -inf: its softmax would be 0/0, a NaN.
+    fill = torch.zeros_like(reads_something, dtype=scores.dtype)
+    fill = fill.masked_fill(reads_something, float("-inf"))
+    return torch.where(mask, scores, fill).softmax(dim=-1).masked_fill(~reads_something, 0.0)
+
+
+def check_backend(name: str) -> None:
+    """Refuse a backend that does not exist.
+
+    Args:
+        name: what the user asked for.
+
+    Raises:
+        ValueError: naming the backends that exist.
+    """
+    if name not in get_args(AttentionBackend):
+        known = " or ".join(map(repr, get_args(AttentionBackend)))
+        raise ValueError(f"backend must be {known}, got {name!r}")
+
+
+def _serve(x: Tensor, query: Tensor) -> Tensor:
+    """Give every query head its key or value head: neighbors share one (grouped heads)."""
+    if x.shape[1] == query.shape[1]:
+        return x
+    return repeat(x, "b h s d -> b (h r) s d", r=query.shape[1] // x.shape[1])
+
+
+def _check(
+    query: Tensor, key: Tensor, *, mask: Tensor | None, bias: Tensor | None, is_causal: bool
+) -> None:
+    """Refuse what would otherwise be computed wrongly in silence."""
+    _check_heads(query, key)
+    if mask is not None and mask.dtype != torch.bool:
+        raise ValueError(f"mask must be boolean (True = may attend), got {mask.dtype}")
+    scores_shape = (*query.shape[:-1], key.shape[-2])
+    for name, x in (("mask", mask), ("bias", bias)):
+        if x is not None and not _broadcasts(x.shape, scores_shape):
+            raise ValueError(
+                f"{name} {tuple(x.shape)} does not broadcast to the scores (B, H, T, S) = "
+                f"{scores_shape}"
+            )
+    if is_causal and (mask is not None or bias is not None):
+        raise ValueError("is_causal stands alone: put the causal mask into mask instead")
+    if is_causal and query.shape[-2] != key.shape[-2]:
+        raise ValueError(f"is_causal needs T == S, got {query.shape[-2]} and {key.shape[-2]}")
+
+
+def _check_heads(query: Tensor, key: Tensor) -> None:
+    """Refuse queries and keys that do not belong together."""
+    if query.ndim != 4 or key.ndim != 4:
+        raise ValueError(
+            f"query and key must be (B, H, T, D), got {tuple(query.shape)} and {tuple(key.shape)}"
+        )
+    if query.shape[0] != key.shape[0] or query.shape[3] != key.shape[3]:
+        raise ValueError(
+            f"query {tuple(query.shape)} and key {tuple(key.shape)} differ in batch or head_dim"
+        )
+    if query.shape[1] % key.shape[1]:
+        raise ValueError(f"n_kv_heads={key.shape[1]} must divide n_heads={query.shape[1]}")
+
+
+def _broadcasts(shape: torch.Size, target: tuple[int, ...]) -> bool:
+    """Say whether ``shape`` broadcasts to ``target`` without enlarging it."""
+    sizes = zip(reversed(shape), reversed(target), strict=False)
+    return len(shape) <= len(target) and all(size in (1, wanted) for size, wanted in sizes)

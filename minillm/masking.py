@@ -1,0 +1,117 @@
+"""Which position may read which: boolean masks, True = may attend.
+
+Masks are small and broadcast over batch and heads; ``combine_masks`` joins them.
+Dimension key: B sequences, T query positions, S key positions.
+"""
+
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+
+def causal_mask(
+    n_positions: int, *, n_past: int = 0, device: torch.device | str | None = None
+) -> Tensor:
+    """Return a mask that hides the future: query t reads the keys s <= n_past + t.
+
+    The mask of an autoregressive model (Vaswani et al. 2017, §3.2.3, arXiv:1706.03762).
+    With a key/value cache, the T new queries stand after ``n_past`` keys that are already
+    there: all of those are visible, and the triangle begins behind them.
+
+    Args:
+        n_positions: T, the number of (new) query positions.
+        n_past: number of keys before the first query.
+        device: where the mask is made; ``None`` means torch's default.
+
+    Returns:
+        (T, n_past + T) bool, True where the query may read the key.
+
+    Raises:
+        ValueError: if a count is negative.
+
+    Example:
+        >>> causal_mask(2, n_past=1).int().tolist()
+        [[1, 1, 0], [1, 1, 1]]
+    """
+    if n_positions < 0 or n_past < 0:
+        raise ValueError(
+            f"n_positions and n_past must not be negative, got {n_positions} and {n_past}"
+        )
+    full = torch.ones(n_positions, n_past + n_positions, dtype=torch.bool, device=device)
+    return full.tril(diagonal=n_past)
+
+
+def padding_mask(is_padding: Tensor) -> Tensor:
+    """Return a mask that hides padding from every query and every head.
+
+    Args:
+        is_padding: (B, S) bool, True at padding.
+
+    Returns:
+        (B, 1, 1, S) bool, True where the key is text.
+
+    Raises:
+        ValueError: if ``is_padding`` is not a boolean matrix.
+
+    Example:
+        >>> padding_mask(torch.tensor([[False, False, True]])).int().tolist()
+        [[[[1, 1, 0]]]]
+    """
+    if is_padding.dtype != torch.bool or is_padding.ndim != 2:
+        raise ValueError(
+            f"is_padding must be a (B, S) boolean tensor, got {is_padding.dtype} "
+            f"of shape {tuple(is_padding.shape)}"
+        )
+    return ~is_padding[:, None, None, :]
+
+
+def document_mask(document_ids: Tensor) -> Tensor:
+    """Return a mask that lets each position read only its own document.
+
+    Documents packed into one window must not see each other (T5, arXiv:1910.10683, §3.1.2
+    packs without this; we hide the neighbors so that packing changes no prediction).
+
+    Args:
+        document_ids: (B, T) int64; equal ids mean the same document.
+
+    Returns:
+        (B, 1, T, T) bool, True where query and key share a document.
+
+    Raises:
+        ValueError: if ``document_ids`` is not an integer matrix.
+
+    Example:
+        >>> document_mask(torch.tensor([[7, 7, 9]])).int().tolist()
+        [[[[1, 1, 0], [1, 1, 0], [0, 0, 1]]]]
+    """
+    if document_ids.ndim != 2 or document_ids.is_floating_point():
+        raise ValueError(
+            f"document_ids must be a (B, T) integer tensor, got {document_ids.dtype} "
+            f"of shape {tuple(document_ids.shape)}"
+        )
+    return (document_ids[:, :, None] == document_ids[:, None, :])[:, None]
+
+
+def combine_masks(*masks: Tensor | None) -> Tensor | None:
+    """Return the mask that allows what every given mask allows.
+
+    Args:
+        masks: bool, each broadcastable to (B, H, T, S); ``None`` hides nothing.
+
+    Returns:
+        bool, the logical AND; ``None`` when no mask is given.
+
+    Raises:
+        ValueError: if a mask is not boolean.
+
+    Example:
+        >>> padding = padding_mask(torch.tensor([[False, True]]))
+        >>> combine_masks(causal_mask(2), None, padding).int().tolist()
+        [[[[1, 0], [1, 0]]]]
+    """
+    given = [mask for mask in masks if mask is not None]
+    for mask in given:
+        if mask.dtype != torch.bool:
+            raise ValueError(f"a mask must be boolean (True = may attend), got {mask.dtype}")
+    return reduce(torch.logical_and, given) if given else None

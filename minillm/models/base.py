@@ -1,0 +1,47 @@
+"""What every model offers, so that training and evaluation know no model by name.
+
+Dimension key: B sequences, T positions, V vocabulary.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor, nn
+
+from minillm.batch import Batch
+
+
+class Model(nn.Module, ABC):
+    """A module that can say how badly it predicted a batch."""
+
+    @abstractmethod
+    def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the summed loss of each head, in nats, under the names of ``n_scored``."""
+
+    @abstractmethod
+    def log_probs(self, batch: Batch) -> Tensor:
+        """Return log p of each target given its context, (B, T) in nats; 0 where not scored."""
+
+
+class LanguageModel(Model):
+    """A model of the next token, which can therefore write.
+
+    Attributes:
+        context_length: the most tokens that it reads at once; ``None`` means no limit.
+    """
+
+    context_length: int | None
+
+    @abstractmethod
+    def next_log_probs(self, token_ids: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Return the distribution of the token that follows ``token_ids``.
+
+        Args:
+            token_ids: (B, T) int64, T >= 1: the whole text so far without a state, only what
+                is new since then with the state that the last call returned.
+            state: opaque memory of what was read (an n-gram context, an LSTM state, a
+                key/value cache); hand it on to the next call and do not use it twice.
+
+        Returns:
+            (B, V) log probabilities in nats, float32, and the state after ``token_ids``.
+        """

@@ -1,0 +1,271 @@
+"""The decoder-only Transformer: one class that a configuration makes GPT-2 or Llama.
+
+Dimension key: B sequences, T positions, C d_model, V vocabulary, L layers, H heads.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from minillm.attention import AttentionBackend, check_backend
+from minillm.batch import Batch
+from minillm.blocks import KVCache, TransformerBlock
+from minillm.config import DecoderConfig
+from minillm.loss import token_log_probs, token_loss_sum
+from minillm.masking import causal_mask, combine_masks, document_mask, padding_mask
+from minillm.models.base import LanguageModel
+from minillm.norms import make_norm
+from minillm.positions import LearnedPositions, make_rotation
+
+INIT_STD = 0.02  # GPT-2's; small enough that the first logits are near 0 and the loss near ln V
+
+
+class Decoder(LanguageModel):
+    """Predict each token from the ones before it.
+
+    Embed the tokens, let ``n_layers`` blocks exchange and compute, normalize, and score
+    every token of the vocabulary. ``DecoderConfig.gpt`` gives GPT-2 (Radford et al. 2019),
+    ``DecoderConfig.llama`` Llama (Touvron et al. 2023, arXiv:2302.13971).
+
+    Args:
+        config: the architecture.
+        generator: draws the weights; ``None`` means torch's fixed default seed, so that two
+            decoders made without a generator are equal.
+        backend: how attention is computed (see ``minillm.attention``).
+
+    Example:
+        >>> model = Decoder(DecoderConfig.gpt(vocab_size=11, d_model=8, n_heads=2, n_layers=1))
+        >>> model(torch.tensor([[1, 2, 3]])).shape
+        torch.Size([1, 3, 11])
+    """
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        *,
+        generator: torch.Generator | None = None,
+        backend: AttentionBackend = "sdpa",
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.context_length = config.context_length
+        with torch.random.fork_rng(devices=[]):  # torch's own initial weights are overwritten
+            self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
+            self.position_embedding = (
+                LearnedPositions(config.context_length, config.d_model)
+                if config.positions == "learned"
+                else None
+            )
+            self.blocks = nn.ModuleList(
+                TransformerBlock(config, backend=backend) for _ in range(config.n_layers)
+            )
+            self.final_norm = make_norm(config.norm, config.d_model, eps=config.norm_eps)
+            self.unembedding = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        if config.tie_embeddings:
+            self.unembedding.weight = self.token_embedding.weight
+        self._initialize(torch.Generator() if generator is None else generator)
+
+    @torch.no_grad()
+    def _initialize(self, generator: torch.Generator) -> None:
+        """Draw matrices from N(0, 0.02²); biases are 0 and the norms' weights 1.
+
+        A layer that ends a residual branch gets ``0.02 / sqrt(2 L)``: 2 L branches are added,
+        and the sum should not grow with the depth (GPT-2, §2.3).
+        """
+        residual_std = INIT_STD / math.sqrt(2 * self.config.n_layers)
+        for name, parameter in self.named_parameters():  # a tied matrix comes once
+            if name.endswith("bias"):
+                parameter.zero_()
+            elif "norm" not in name:
+                ends_branch = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
+                std = residual_std if ends_branch else INIT_STD
+                nn.init.normal_(parameter, std=std, generator=generator)
+
+    def forward(
+        self,
+        token_ids: Tensor,
+        *,
+        document_ids: Tensor | None = None,
+        is_padding: Tensor | None = None,
+    ) -> Tensor:
+        """Score every token as the successor of every position.
+
+        Args:
+            token_ids: (B, T) int64.
+            document_ids: (B, T) int64: packed documents do not read each other.
+            is_padding: (B, T) bool: padding is read by nobody and does not count as a position.
+
+        Returns:
+            (B, T, V) logits; row t predicts token t + 1.
+
+        Raises:
+            ValueError: if T exceeds ``context_length`` or the shapes do not fit.
+        """
+        return self.unembedding(self.hidden(token_ids, document_ids, is_padding))
+
+    def hidden(
+        self,
+        token_ids: Tensor,
+        document_ids: Tensor | None = None,
+        is_padding: Tensor | None = None,
+        state: list[KVCache] | None = None,
+    ) -> Tensor:
+        """Return the (B, T, C) vectors that the unembedding reads; arguments as ``forward``."""
+        n_past = 0 if state is None else state[0].length
+        self._check_tokens(token_ids, n_past)
+        positions = _positions(token_ids, n_past, is_padding)
+        mask = self._mask(token_ids, n_past, document_ids, is_padding)
+        rotation = None
+
+        x = self.token_embedding(token_ids)
+        if self.position_embedding is not None:
+            x = x + self.position_embedding(positions)
+        else:
+            rotation = make_rotation(
+                positions, head_dim=self.config.head_dim, base=self.config.rotary_base
+            )
+        x = self.dropout(x)
+        is_causal = mask is None and n_past == 0  # else a single new token, which reads all
+        for layer, block in enumerate(self.blocks):
+            cache = None if state is None else state[layer]
+            x = block(x, mask=mask, is_causal=is_causal, rotation=rotation, cache=cache)
+        return self.final_norm(x)
+
+    def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the summed loss of ``batch.targets``, in nats, under the name ``"tokens"``."""
+        logits, targets = self._logits_and_targets(batch)
+        return {"tokens": token_loss_sum(logits, targets)}
+
+    def log_probs(self, batch: Batch) -> Tensor:
+        """Return log p of each target given its context, (B, T) in nats; 0 where not scored."""
+        return token_log_probs(*self._logits_and_targets(batch))
+
+    @torch.no_grad()
+    def next_log_probs(
+        self, token_ids: Tensor, state: list[KVCache] | None = None
+    ) -> tuple[Tensor, list[KVCache]]:
+        """Return the distribution of the token that follows ``token_ids``.
+
+        Only the last position is scored, and with a state only the new tokens are computed:
+        the keys and values of earlier ones are kept. A long prompt may come in chunks.
+
+        Args:
+            token_ids: (B, T) int64, T >= 1: all tokens, or the new ones after ``state``.
+            state: what the last call returned. It is updated in place: do not use it twice.
+
+        Returns:
+            (B, V) log probabilities in nats, float32, and the state for the next call.
+
+        Raises:
+            ValueError: if there is no token, or all tokens together exceed ``context_length``.
+        """
+        if token_ids.ndim == 2 and token_ids.shape[1] == 0:
+            raise ValueError("next_log_probs needs at least one token, got none")
+        if state is None:
+            state = [KVCache(self.config.context_length) for _ in self.blocks]
+        last = self.hidden(token_ids, state=state)[:, -1]
+        return self.unembedding(last).float().log_softmax(dim=-1), state
+
+    @torch.no_grad()
+    def attention_weights(
+        self,
+        token_ids: Tensor,
+        *,
+        document_ids: Tensor | None = None,
+        is_padding: Tensor | None = None,
+    ) -> Tensor:
+        """Return how much each position reads of each other, in every layer and head.
+
+        A hook shows each attention layer its own arguments again, so that the picture cannot
+        differ from what the forward pass does.
+
+        Args:
+            token_ids: (B, T) int64.
+            document_ids: as in ``forward``.
+            is_padding: as in ``forward``.
+
+        Returns:
+            (L, B, H, T, T): rows (queries) sum to 1.
+        """
+        weights = []
+
+        def record(layer, arguments, options) -> None:
+            weights.append(layer.weights(*arguments, **options))
+
+        handles = [
+            cast(TransformerBlock, block).attention.register_forward_pre_hook(
+                record, with_kwargs=True
+            )
+            for block in self.blocks
+        ]
+        try:
+            self.hidden(token_ids, document_ids, is_padding)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return torch.stack(weights)
+
+    def set_backend(self, name: AttentionBackend) -> None:
+        """Compute attention with the backend ``name`` from now on, in every layer."""
+        check_backend(name)
+        for block in self.blocks:
+            cast(TransformerBlock, block).attention.backend = name
+
+    def n_parameters(self) -> int:
+        """Count the trained numbers; a tied matrix counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def _logits_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        if batch.targets is None:
+            raise ValueError("a language model needs batch.targets, got None")
+        logits = self(batch.inputs, document_ids=batch.document_ids, is_padding=batch.is_padding)
+        return logits, batch.targets
+
+    def _check_tokens(self, token_ids: Tensor, n_past: int) -> None:
+        if token_ids.ndim != 2:
+            raise ValueError(f"token_ids must be (B, T), got shape {tuple(token_ids.shape)}")
+        n_tokens = n_past + token_ids.shape[1]
+        if n_tokens > self.config.context_length:
+            raise ValueError(
+                f"{n_tokens} tokens are more than context_length={self.config.context_length}: "
+                "shorten the text or make a model with a longer context"
+            )
+
+    def _mask(
+        self,
+        token_ids: Tensor,
+        n_past: int,
+        document_ids: Tensor | None,
+        is_padding: Tensor | None,
+    ) -> Tensor | None:
+        """Return who may read whom, or ``None`` for the plain causal triangle."""
+        for name, x in (("document_ids", document_ids), ("is_padding", is_padding)):
+            if x is not None and x.shape != token_ids.shape:
+                raise ValueError(
+                    f"{name} {tuple(x.shape)} must have the shape of token_ids "
+                    f"{tuple(token_ids.shape)}"
+                )
+        if document_ids is not None and bool((document_ids == document_ids[:, :1]).all()):
+            document_ids = None  # one document a row: the fused causal kernel can do it
+        restrictions = combine_masks(
+            None if document_ids is None else document_mask(document_ids),
+            None if is_padding is None else padding_mask(is_padding),
+        )
+        n_new = token_ids.shape[1]
+        if restrictions is None and (n_past == 0 or n_new == 1):
+            return None  # no past: is_causal says it; one new token reads everything
+        return combine_masks(
+            causal_mask(n_new, n_past=n_past, device=token_ids.device), restrictions
+        )
+
+
+def _positions(token_ids: Tensor, n_past: int, is_padding: Tensor | None) -> Tensor:
+    """Count the positions from ``n_past`` on: (T,), or (B, T) where padding is skipped."""
+    if is_padding is None:
+        return torch.arange(n_past, n_past + token_ids.shape[1], device=token_ids.device)
+    return ((~is_padding).cumsum(dim=1) - 1).clamp(min=0)  # left padding shifts nothing

@@ -1,0 +1,93 @@
+"""Where a token stands: learned position vectors and rotary positions.
+
+Both take explicit positions, so that a cached step continues where the last one ended.
+Dimension key: B sequences, H heads, T positions, C d_model, D head_dim.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class LearnedPositions(nn.Module):
+    """One trained vector per position, added to the token embeddings (GPT-2, BERT).
+
+    Unlike the sinusoids of Vaswani et al. 2017 (§3.5, arXiv:1706.03762) it knows no position
+    beyond ``context_length``.
+
+    Example:
+        >>> LearnedPositions(16, 4)(torch.arange(3)).shape
+        torch.Size([3, 4])
+    """
+
+    def __init__(self, context_length: int, d_model: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(context_length, d_model))
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Return the vectors of ``positions`` (int64, any shape), one more axis of width C."""
+        return nn.functional.embedding(positions, self.weight)
+
+
+class Rotation(NamedTuple):
+    """Cosine and sine of every angle, float32, (T, D/2) or (B, 1, T, D/2)."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+def make_rotation(positions: Tensor, *, head_dim: int, base: float = 10_000.0) -> Rotation:
+    """Return the rotary angles of ``positions``: pair i turns by ``position · base^(-2i/D)``.
+
+    Su et al. 2021 (RoFormer, §3.2.2, arXiv:2104.09864). Computed once a forward pass for all
+    layers, and in float32 whatever the model's dtype: bfloat16 cannot count beyond 256.
+
+    Args:
+        positions: (T,) or (B, T) int64, counted from the start of the text.
+        head_dim: D, even.
+        base: the larger, the slower the slowest pair turns.
+
+    Returns:
+        Cosines and sines, (T, D/2), or (B, 1, T, D/2) which broadcasts over the heads.
+
+    Raises:
+        ValueError: if ``head_dim`` is odd.
+
+    Example:
+        >>> make_rotation(torch.arange(5), head_dim=8).cos.shape
+        torch.Size([5, 4])
+    """
+    if head_dim % 2:
+        raise ValueError(f"rotary positions turn pairs: head_dim must be even, got {head_dim}")
+    exponents = torch.arange(0, head_dim, 2, device=positions.device).float() / head_dim
+    angles = positions[..., None].float() * base**-exponents
+    if positions.ndim == 2:
+        angles = angles[:, None]  # every head turns by the same angle
+    return Rotation(angles.cos(), angles.sin())
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Turn each pair of coordinates of a query or a key by its position's angle.
+
+    After it, ``query · key`` depends on the distance of the two positions only (RoFormer,
+    eq. 16). Coordinate i is paired with i + D/2 (the *halves* of Llama in Transformers and
+    GPT-NeoX); the paper and Llama's first release pair neighbors 2i, 2i + 1. The two differ
+    by a fixed permutation of the projection's rows, but weights of one read as the other
+    give nonsense. Values are never rotated.
+
+    Args:
+        x: (B, H, T, D) float.
+        rotation: from ``make_rotation``.
+
+    Returns:
+        (B, H, T, D), same dtype and same length of every vector.
+
+    Example:
+        >>> quarter = Rotation(torch.zeros(1, 1), torch.ones(1, 1))  # 90 degrees
+        >>> rotate(torch.tensor([[[[3.0, 4.0]]]]), quarter)
+        tensor([[[[-4.,  3.]]]])
+    """
+    cos, sin = rotation.cos.to(x.dtype), rotation.sin.to(x.dtype)
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
