@@ -1,0 +1,269 @@
+"""How well a language model predicts text that it has not seen, and what it must beat.
+
+Bits per byte compares models with different tokenizers: the total code length of the held-out
+text, divided by its size in UTF-8, so that a tokenizer cannot win by making fewer tokens.
+
+Dimension key: B windows, T positions.
+"""
+
+from __future__ import annotations
+
+import lzma
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from minillm.batch import IGNORE_INDEX, Batch
+from minillm.errors import ConfigError, DataError, NumericalError
+from minillm.models.base import LanguageModel
+
+_XZ_MAX_DICTIONARY = 64 * 2**20  # bytes that xz looks back; it needs about 11 times as much memory
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """One model on one set of whole documents, every end of document charged."""
+
+    loss: float  # nats per scored token
+    bits_per_byte: float
+    perplexity: float  # exp(loss): comparable only under one tokenizer
+    n_bytes: int  # of the documents' text in UTF-8
+    n_tokens: int  # scored
+    loss_sum: float  # nats
+
+    @classmethod
+    def from_sums(cls, *, loss_sum: float, n_tokens: int, n_bytes: int) -> Evaluation:
+        """Derive the means from the sums.
+
+        Example:
+            >>> evaluation = Evaluation.from_sums(loss_sum=8 * math.log(2), n_tokens=2, n_bytes=4)
+            >>> round(evaluation.bits_per_byte, 6), round(evaluation.perplexity, 6)
+            (2.0, 16.0)
+        """
+        loss = loss_sum / n_tokens
+        return cls(
+            loss=loss,
+            bits_per_byte=loss_sum / math.log(2) / n_bytes,
+            perplexity=math.exp(loss) if loss < 700 else math.inf,  # e^710 is beyond float64
+            n_bytes=n_bytes,
+            n_tokens=n_tokens,
+            loss_sum=loss_sum,
+        )
+
+
+def evaluate_documents(
+    model: LanguageModel,
+    documents: Sequence[Sequence[int]],
+    *,
+    n_bytes: int,
+    context_length: int | None = None,
+    batch_size: int = 16,
+    progress: Callable[[Sequence[Batch]], Iterable[Batch]] | None = None,
+) -> Evaluation:
+    """Score every token of every document once, in the context of its own document.
+
+    A document that is longer than the window is read in overlapping windows, so that every
+    scored token sees at least ``context_length // 2`` tokens before it (or all there are).
+    Chopping text into windows without overlap charges the model for cold starts; Press et al.
+    2021 (arXiv:2012.15832, §2.1) measure by how much. The sums are kept in float64; the
+    grouping into batches changes nothing but rounding.
+
+    Args:
+        model: put into evaluation mode, and back afterwards.
+        documents: token ids, each beginning with bos (not scored) and ending with eos (scored).
+        n_bytes: UTF-8 bytes of the documents' text.
+        context_length: window in tokens; ``None`` takes the model's limit.
+        batch_size: windows predicted at once.
+        progress: wraps the list of batches, such as ``tqdm``.
+
+    Returns:
+        The means over all documents together.
+
+    Raises:
+        ConfigError: if ``n_bytes``, ``batch_size`` or ``context_length`` does not fit.
+        DataError: if no document has a token to score.
+        NumericalError: if the model predicts NaN.
+
+    Example:
+        ``evaluate_documents(model, [tokenizer.encode_document(text)], n_bytes=len(text.encode()))``
+    """
+    limit = _window_limit(model, context_length)
+    _require_positive(n_bytes=n_bytes, batch_size=batch_size)
+    batches = _batches(documents, limit, batch_size)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    loss_sum, n_tokens = 0.0, 0
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            for batch in batches if progress is None else progress(batches):
+                loss_sum -= model.log_probs(batch.to(device)).cpu().double().sum().item()
+                n_tokens += batch.n_scored()["tokens"]
+    finally:
+        model.train(was_training)
+    if math.isnan(loss_sum):
+        raise NumericalError("the model predicts NaN for the documents: it is damaged")
+    return Evaluation.from_sums(loss_sum=loss_sum, n_tokens=n_tokens, n_bytes=n_bytes)
+
+
+def uniform_bits_per_byte(
+    documents: Sequence[Sequence[int]], *, n_bytes: int, vocab_size: int
+) -> float:
+    """Charge log2(V) bits for every token: a model that has learned nothing.
+
+    Example:
+        >>> uniform_bits_per_byte([[256, 72, 105, 257]], n_bytes=2, vocab_size=256)
+        12.0
+    """
+    _require_positive(n_bytes=n_bytes, vocab_size=vocab_size)
+    return _n_targets(documents) * math.log2(vocab_size) / n_bytes
+
+
+def unigram_bits_per_byte(
+    train_ids: Sequence[int] | Tensor,
+    documents: Sequence[Sequence[int]],
+    *,
+    n_bytes: int,
+    vocab_size: int,
+) -> float:
+    """Score the documents by how often each token occurs in the training text, plus one.
+
+    p(token) = (count + 1) / (n + V), Laplace's rule of succession. bos opens every document and
+    is never predicted, so that it is not counted either.
+
+    Args:
+        train_ids: the training stream, one flat sequence or tensor of token ids.
+        documents: as for ``evaluate_documents``.
+        n_bytes: UTF-8 bytes of the documents' text.
+        vocab_size: V.
+
+    Returns:
+        Bits per byte of the documents, the end of document charged.
+
+    Raises:
+        DataError: if no document has a token to score.
+
+    Example:
+        >>> round(unigram_bits_per_byte([2, 0, 1], [[2, 0, 1]], n_bytes=2, vocab_size=3), 6)
+        1.321928
+    """
+    _require_positive(n_bytes=n_bytes, vocab_size=vocab_size)
+    targets = torch.tensor([token for document in documents for token in document[1:]])
+    if not len(targets):
+        raise DataError("there is nothing to score: no document has a token after its first")
+    counts = torch.bincount(torch.as_tensor(train_ids, dtype=torch.int64), minlength=vocab_size)
+    counts[[document[0] for document in documents if len(document)]] = 0
+    log_probs = (counts.double() + 1).log2() - math.log2(int(counts.sum()) + vocab_size)
+    return -log_probs[targets].sum().item() / n_bytes
+
+
+def xz_bits_per_byte(train_text: str, validation_text: str) -> float:
+    """Measure what the validation text adds to the compressed training text.
+
+    8 · (|xz(train + validation)| − |xz(train)|) / |validation|: a general-purpose compressor
+    that learns from the training text as the model did, and the strongest baseline here. It
+    looks back at most 64 MB and takes about a second per MB.
+
+    Args:
+        train_text: may be empty.
+        validation_text: at least one character.
+
+    Returns:
+        Bits per UTF-8 byte of the validation text.
+
+    Raises:
+        DataError: if the validation text is empty.
+
+    Example:
+        >>> text = "What was read before costs little to read again. " * 3
+        >>> xz_bits_per_byte(text, text) < xz_bits_per_byte("", text)
+        True
+    """
+    train, validation = train_text.encode(), validation_text.encode()
+    if not validation:
+        raise DataError("there is nothing to compress: the validation text is empty")
+    added = _xz_size(train + validation) - _xz_size(train)
+    return 8 * added / len(validation)
+
+
+class _Window(NamedTuple):
+    """Tokens ``[start, start + T]`` of a document; the targets before ``n_ignored`` were scored."""
+
+    token_ids: Sequence[int]  # T + 1
+    n_ignored: int
+
+
+def _windows(document: Sequence[int], limit: int | None) -> Iterator[_Window]:
+    """Cut a document into windows of at most ``limit`` inputs that score each target once."""
+    n_targets = len(document) - 1
+    if n_targets < 1:
+        return
+    size = n_targets if limit is None else min(limit, n_targets)
+    yield _Window(document[: size + 1], 0)
+    n_done = size
+    while n_done < n_targets:
+        # The last window ends with the document: more context, and all windows equally long.
+        start = min(n_done - size // 2, n_targets - size)
+        yield _Window(document[start : start + size + 1], n_done - start)
+        n_done = start + size
+
+
+def _batches(documents: Sequence[Sequence[int]], limit: int | None, batch_size: int) -> list[Batch]:
+    """Group windows of similar length, the longest first: too little memory shows at once."""
+    windows = [window for document in documents for window in _windows(document, limit)]
+    if not windows:
+        raise DataError("there is nothing to score: no document has a token after its first")
+    windows.sort(key=lambda window: len(window.token_ids), reverse=True)
+    starts = range(0, len(windows), batch_size)
+    return [_padded_batch(windows[start : start + batch_size]) for start in starts]
+
+
+def _padded_batch(windows: list[_Window]) -> Batch:
+    """Stack windows, the shorter ones padded on the right where nothing earlier can see it."""
+    n_positions = max(len(window.token_ids) for window in windows) - 1
+    inputs = torch.zeros(len(windows), n_positions, dtype=torch.int64)  # 0: any valid id will do
+    targets = torch.full_like(inputs, IGNORE_INDEX)
+    is_padding = torch.ones_like(inputs, dtype=torch.bool)
+    for row, (token_ids, n_ignored) in enumerate(windows):
+        tokens = torch.as_tensor(token_ids)
+        n_inputs = len(tokens) - 1
+        inputs[row, :n_inputs] = tokens[:-1]
+        targets[row, n_ignored:n_inputs] = tokens[1 + n_ignored :]
+        is_padding[row, :n_inputs] = False
+    return Batch(inputs=inputs, targets=targets, is_padding=is_padding)
+
+
+def _window_limit(model: LanguageModel, context_length: int | None) -> int | None:
+    """Return the asked window, refused beyond what the model can read."""
+    if context_length is None:
+        return model.context_length
+    _require_positive(context_length=context_length)
+    if model.context_length is not None and context_length > model.context_length:
+        raise ConfigError(
+            f"context_length={context_length} is more than the model's {model.context_length}"
+        )
+    return context_length
+
+
+def _require_positive(**counts: int) -> None:
+    """Refuse a count below one."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ConfigError(f"{name} must be positive, got {count}")
+
+
+def _n_targets(documents: Sequence[Sequence[int]]) -> int:
+    """Count what is scored: every token but the first of its document."""
+    return sum(max(len(document) - 1, 0) for document in documents)
+
+
+def _xz_size(text: bytes) -> int:
+    """Return the size of the compressed text, in bytes."""
+    dictionary = min(max(len(text), 4096), _XZ_MAX_DICTIONARY)  # 4096 is the least that xz takes
+    preset = 9 | lzma.PRESET_EXTREME
+    lzma2 = {"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": dictionary}
+    return len(lzma.compress(text, check=lzma.CHECK_NONE, filters=[lzma2]))
