@@ -76,14 +76,17 @@ def attention(  # noqa: PLR0913 - the one attention of the package: each argumen
     if bias is not None:
         bias = bias.to(query.dtype)
         mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
+    if mask is not None:
+        mask = torch.atleast_2d(mask)  # the kernel takes no (S,) mask
     return F.scaled_dot_product_attention(
         query,
-        _serve(key, query),
-        _serve(value, query),
+        key,
+        value,
         attn_mask=mask,
         dropout_p=dropout,
         is_causal=is_causal,
         scale=scale,
+        enable_gqa=key.shape[1] != query.shape[1],  # no copy of the cache for each query head
     )
 
 
@@ -125,7 +128,7 @@ def attention_weights(
     # Scaling the query instead of the scores saves a pass over the T x S matrix.
     scores = einsum(query * scale, _serve(key, query), "b h t d, b h s d -> b h t s")
     if bias is not None:
-        scores = scores + bias
+        scores = scores + bias.to(scores.dtype)
     if is_causal:  # no row is empty: every position reads at least itself
         mask = causal_mask(query.shape[-2], device=query.device)
         return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)

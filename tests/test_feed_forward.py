@@ -1,0 +1,63 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from minillm.errors import ConfigError
+from minillm.feed_forward import make_feed_forward
+
+C, F = 3, 5
+
+
+def exact_gelu(x):
+    return x * 0.5 * (1 + math.erf(x / math.sqrt(2)))
+
+
+def tanh_gelu(x):
+    return 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def silu(x):
+    return x / (1 + math.exp(-x))
+
+
+def linear(layer, row):
+    """Apply a linear layer to a list of floats, sum by sum."""
+    biases = layer.bias.tolist() if layer.bias is not None else [0.0] * layer.out_features
+    return [
+        sum(w * x for w, x in zip(weights, row, strict=True)) + bias
+        for weights, bias in zip(layer.weight.tolist(), biases, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("kind", ["gelu", "gelu_tanh", "swiglu"])
+def test_feed_forward_equals_hand_computation(kind, use_bias):
+    generator = torch.Generator().manual_seed(0)
+    layer = make_feed_forward(kind, C, F, use_bias=use_bias).double()
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, generator=generator)
+    x = torch.randn(2, C, generator=generator, dtype=torch.float64)
+    for row, out in zip(x.tolist(), layer(x), strict=True):
+        up = linear(layer.up, row)
+        if kind == "swiglu":
+            inner = [silu(g) * u for g, u in zip(linear(layer.gate, row), up, strict=True)]
+        else:
+            inner = [(exact_gelu if kind == "gelu" else tanh_gelu)(u) for u in up]
+        expected = torch.tensor(linear(layer.down, inner), dtype=torch.float64)
+        torch.testing.assert_close(out, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "use_bias", "expected"),
+    [("gelu", True, 2 * C * F + F + C), ("gelu", False, 2 * C * F), ("swiglu", False, 3 * C * F)],
+)
+def test_parameter_count_is_the_formula(kind, use_bias, expected):
+    layer = make_feed_forward(kind, C, F, use_bias=use_bias)
+    assert sum(parameter.numel() for parameter in layer.parameters()) == expected
+
+
+def test_unknown_kind_is_refused():
+    with pytest.raises(ConfigError, match="gelu, gelu_tanh or swiglu, got 'relu'"):
+        make_feed_forward("relu", C, F)

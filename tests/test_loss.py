@@ -1,0 +1,110 @@
+import math
+
+import pytest
+import torch
+
+from minillm.batch import IGNORE_INDEX
+from minillm.loss import token_log_probs, token_loss_sum
+
+B, T, V = 2, 5, 11
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def logits(generator):
+    return torch.randn(B, T, V, generator=generator)
+
+
+@pytest.fixture
+def targets(generator):
+    targets = torch.randint(V, (B, T), generator=generator)
+    targets[0, 1] = targets[1, 4] = IGNORE_INDEX
+    return targets
+
+
+def loop_log_probs(logits, targets):
+    """-ln Σ exp(z_j - z_target), one target at a time, in Python's float64."""
+    log_probs = [[0.0] * targets.shape[1] for _ in targets]
+    for b, row in enumerate(targets.tolist()):
+        for t, target in enumerate(row):
+            if target != IGNORE_INDEX:
+                z = logits[b, t].double().tolist()
+                largest = max(z)
+                total = math.fsum(math.exp(x - largest) for x in z)
+                log_probs[b][t] = z[target] - largest - math.log(total)
+    return torch.tensor(log_probs, dtype=torch.float64)
+
+
+def test_loss_equals_a_slow_loop(logits, targets):
+    expected = loop_log_probs(logits, targets)
+    torch.testing.assert_close(
+        token_log_probs(logits, targets).double(), expected, rtol=1e-6, atol=1e-6
+    )
+    assert token_loss_sum(logits, targets).item() == pytest.approx(-expected.sum().item(), rel=1e-6)
+
+
+def test_gradient_is_probs_minus_one_hot(logits, targets):
+    logits = logits.double().requires_grad_()
+    token_loss_sum(logits, targets).backward()
+    scored = targets != IGNORE_INDEX
+    expected = logits.detach().softmax(dim=-1)
+    expected[scored, targets[scored]] -= 1.0
+    torch.testing.assert_close(logits.grad, expected * scored[..., None])
+
+
+def test_gradcheck_in_float64(logits, targets):
+    assert torch.autograd.gradcheck(
+        lambda z: token_loss_sum(z, targets), logits.double().requires_grad_()
+    )
+
+
+@pytest.mark.parametrize("shape", [(B, T), (1, 1), (0, T), (B, 0)])
+def test_nothing_scored_is_zero_with_zero_gradient_row41(shape):
+    logits = torch.randn(*shape, V, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    targets = torch.full(shape, IGNORE_INDEX)
+    loss = token_loss_sum(logits, targets)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+    assert torch.equal(token_log_probs(logits, targets), torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [(torch.float32, 1e4), (torch.float32, 1e38), (torch.float16, 6e4), (torch.bfloat16, 1e4)],
+)
+def test_extreme_logits_stay_exact_row42(dtype, size, generator):
+    logits = (torch.rand(1, 1, V, generator=generator) * 2 - 1).mul(size).to(dtype)
+    logits[0, 0, :2] = torch.tensor([size, -size])
+    logits.requires_grad_()
+    for target in (0, 1, 5):
+        targets = torch.tensor([[target]])
+        loss = token_loss_sum(logits, targets)
+        expected = -loop_log_probs(logits.detach(), targets).sum().item()
+        assert loss.item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("wrong", [V, V + 100, -1, -99, -101])
+@pytest.mark.parametrize("function", [token_loss_sum, token_log_probs])
+def test_a_target_outside_the_vocabulary_is_named_row43(logits, targets, wrong, function):
+    targets[1, 2] = wrong
+    with pytest.raises(ValueError, match=rf"target id {wrong} .* vocabulary of {V} ids"):
+        function(logits, targets)
+
+
+def test_loss_is_float32_whatever_the_model_ran_in(logits, targets):
+    halved = logits.bfloat16()
+    loss = token_loss_sum(halved, targets)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, token_loss_sum(halved.float(), targets))  # not rounded to bf16
+
+
+def test_shapes_must_fit(logits, targets):
+    with pytest.raises(ValueError, match=r"\(2, 5, 11\) do not fit targets \(2, 4\)"):
+        token_loss_sum(logits, targets[:, :-1])

@@ -1,0 +1,99 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from minillm.positions import LearnedPositions, make_rotation, rotate
+
+B, H, T, D = 2, 3, 7, 10
+
+
+@pytest.fixture
+def x():
+    return torch.randn(B, H, T, D, generator=torch.Generator().manual_seed(0))
+
+
+def rotated_by_hand(vector, position, base):
+    """Turn coordinates (i, i + D/2) by position · base^(-2i/D), with Python's floats."""
+    half = len(vector) // 2
+    out = list(vector)
+    for i in range(half):
+        angle = position * base ** (-2 * i / len(vector))
+        a, b = vector[i], vector[i + half]
+        out[i] = a * math.cos(angle) - b * math.sin(angle)
+        out[i + half] = b * math.cos(angle) + a * math.sin(angle)
+    return out
+
+
+@pytest.mark.parametrize("base", [10_000.0, 37.0])
+def test_rotation_equals_hand_computation(x, base):
+    positions = torch.tensor([0, 1, 2, 5, 11, 100, 1000])
+    out = rotate(x, make_rotation(positions, head_dim=D, base=base))
+    for t, position in enumerate(positions.tolist()):
+        expected = torch.tensor(rotated_by_hand(x[1, 2, t].tolist(), position, base))
+        torch.testing.assert_close(out[1, 2, t], expected, atol=2e-4, rtol=1e-4)
+
+
+def test_convention_is_halves_as_in_llama():
+    e0 = torch.zeros(1, 1, 1, 4)
+    e0[..., 0] = 1.0
+    out = rotate(e0, make_rotation(torch.tensor([1]), head_dim=4))[0, 0, 0]
+    torch.testing.assert_close(out, torch.tensor([math.cos(1), 0.0, math.sin(1), 0.0]))
+
+
+def test_scores_depend_on_the_distance_only(x):
+    query, key = x[0, 0, 0].double(), x[0, 0, 1].double()
+
+    def score(t, s):
+        turned = [
+            rotate(v.expand(1, 1, 1, D), make_rotation(torch.tensor([p]), head_dim=D)).flatten()
+            for v, p in ((query, t), (key, s))
+        ]
+        return (turned[0] @ turned[1]).item()
+
+    assert score(9, 4) == pytest.approx(score(5, 0), abs=1e-5)
+    assert score(105, 100) == pytest.approx(score(5, 0), abs=1e-4)
+    assert score(5, 0) != pytest.approx(score(0, 5), abs=1e-2)  # the direction counts
+    assert score(6, 0) != pytest.approx(score(5, 0), abs=1e-2)  # and so does the distance
+
+
+def test_rotation_keeps_lengths_and_dtype(x):
+    rotation = make_rotation(torch.arange(T) + 3, head_dim=D)
+    torch.testing.assert_close(rotate(x, rotation).norm(dim=-1), x.norm(dim=-1))
+    assert torch.equal(rotate(x, make_rotation(torch.zeros(T, dtype=torch.long), head_dim=D)), x)
+    assert rotate(x.bfloat16(), rotation).dtype == torch.bfloat16
+    assert rotate(x.double(), rotation).dtype == torch.float64
+
+
+def test_explicit_positions_continue_the_angle(x):
+    whole = rotate(x, make_rotation(torch.arange(T), head_dim=D))
+    tail = rotate(x[:, :, 4:], make_rotation(torch.arange(4, T), head_dim=D))
+    torch.testing.assert_close(tail, whole[:, :, 4:])
+
+
+def test_positions_per_row_broadcast_over_heads(x):
+    positions = torch.stack([torch.arange(T), torch.arange(T) + 5])
+    out = rotate(x, make_rotation(positions, head_dim=D))
+    for b in range(B):
+        alone = rotate(x[b : b + 1], make_rotation(positions[b], head_dim=D))
+        torch.testing.assert_close(out[b : b + 1], alone)
+
+
+def test_large_positions_stay_distinct():  # bfloat16 angles would merge 1000 and 1001
+    rotation = make_rotation(torch.tensor([1000, 1001]), head_dim=D)
+    assert rotation.cos.dtype == torch.float32
+    assert rotation.cos[0, 0].item() == pytest.approx(math.cos(1000), abs=1e-4)
+    assert rotation.cos[1, 0].item() == pytest.approx(math.cos(1001), abs=1e-4)
+
+
+def test_odd_head_dim_is_refused():
+    with pytest.raises(ValueError, match="must be even, got 7"):
+        make_rotation(torch.arange(3), head_dim=7)
+
+
+def test_learned_positions_look_up_their_rows():
+    layer = LearnedPositions(11, 5)
+    nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(0))
+    positions = torch.tensor([[3, 4, 10], [0, 0, 1]])
+    assert torch.equal(layer(positions), layer.weight[positions])
