@@ -80,7 +80,7 @@ def make_optimizer(
         >>> fast = make_optimizer(model, name="adamw", learning_rate=1e-3)
         >>> ours = make_optimizer(model, name="adamw", learning_rate=1e-3, fused=False)
         >>> [type(optimizer).__module__ for optimizer in (fast, ours)]
-        ['torch.optim.adamw', 'minillm.optim']
+        ['torch.optim.adamw', 'minillm.optim.rules']
     """
     groups = decay_groups(model, weight_decay)
     if not groups:
