@@ -11,7 +11,7 @@ from pathlib import Path
 import regex
 
 from minillm.errors import ConfigError, DataError
-from minillm.tokenizers.tokenizer_json import N_BYTES, to_json
+from minillm.tokenizers.tokenizer_json import BYTE_SPELLINGS, N_BYTES, spell, to_json
 
 DEFAULT_SPECIAL_TOKENS = ("<|bos|>", "<|eos|>", "<|pad|>", "<|mask|>")
 _VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "→"})
@@ -48,8 +48,8 @@ class Tokenizer(ABC):
             special_tokens: strings of ids 256, 257, …; the default four are among them.
 
         Raises:
-            ConfigError: special tokens that are missing, doubled or too short, or a merge of
-                an id that does not exist yet.
+            ConfigError: special tokens that are missing, doubled or too short; a merge of an id
+                that does not exist yet, or into a token that does.
         """
         check_special_tokens(special_tokens)
         self.merges = list(merges)
@@ -211,12 +211,16 @@ def _special_pattern(tokens: frozenset[str]) -> regex.Pattern[str]:
 
 
 def _token_bytes(merges: list[tuple[int, int]], special_tokens: tuple[str, ...]) -> list[bytes]:
+    """List what each id stands for, in an order that makes every merge possible."""
     table = [bytes([byte]) for byte in range(N_BYTES)]
     table += [token.encode() for token in special_tokens]
-    specials = range(N_BYTES, len(table))
+    specials, spelled = range(N_BYTES, len(table)), {*BYTE_SPELLINGS, *special_tokens}
     for rank, (left, right) in enumerate(merges):
         for part in (left, right):
             if not 0 <= part < len(table) or part in specials:
                 raise ConfigError(f"merge {rank} joins {left} and {right}: {part} is no token yet")
         table.append(table[left] + table[right])
+        if (spelling := spell(table[-1])) in spelled:  # tokenizer.json could not tell them apart
+            raise ConfigError(f"merge {rank} would put {spelling!r} twice into the vocabulary")
+        spelled.add(spelling)
     return table

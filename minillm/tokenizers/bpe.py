@@ -89,7 +89,7 @@ class BPETokenizer(Tokenizer):
         if len(merges) < n_merges:
             warnings.warn(
                 f"the corpus is too small for vocab_size={vocab_size}: training stopped at "
-                f"{first + len(merges)} tokens, when every word was one token",
+                f"{first + len(merges)} tokens, as no pair was left to merge",
                 stacklevel=2,
             )
         return cls(merges, special_tokens=special_tokens)

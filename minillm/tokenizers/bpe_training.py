@@ -78,7 +78,7 @@ def learn_merges(
 
     Args:
         word_counts: how often each word occurs.
-        n_merges: the most merges to yield; fewer, when every word has become one token.
+        n_merges: the most merges to yield; fewer, when no pair is left.
         special_tokens: strings of ids 256, 257, …
     """
     token_bytes = [bytes([byte]) for byte in range(N_BYTES)] + [b""] * len(special_tokens)
