@@ -99,9 +99,9 @@ class Manifest:
             raise CheckpointError(f"{path} is not the manifest of a minillm checkpoint")
         if content["format_version"] > FORMAT_VERSION:
             raise NewerFormatError(
-                f"{path.parent} was made by minillm {content['minillm_version']} (checkpoint "
-                f"format {content['format_version']}), this is minillm {minillm.__version__}, which reads "
-                f"formats up to {FORMAT_VERSION}: update minillm"
+                f"{path.parent} was made by minillm {content['minillm_version']} with checkpoint "
+                f"format {content['format_version']}; this is minillm {minillm.__version__} with "
+                f"format {FORMAT_VERSION}: update minillm"
             )
         claimed: str = content["manifest_sha256"]
         rest = raw.replace(claimed.encode(), b"")
