@@ -101,10 +101,8 @@ def _fill(temporary: Path, files: Mapping[str, Content], step: int | None) -> No
     entries = {}
     for name, content in files.items():
         _write_file(temporary / name, content)
-        _flush(temporary / name)
         entries[name] = Entry.measure(temporary / name)
-    _write_text(temporary / MANIFEST, Manifest(entries, step).to_text())
-    _flush(temporary / MANIFEST)
+    _write_file(temporary / MANIFEST, Manifest(entries, step).to_text())
     _flush(temporary)
 
 
@@ -159,9 +157,19 @@ def _check_replaceable(folder: Path, files: Mapping[str, Content]) -> None:
 
 
 def _write_file(path: Path, content: Content) -> None:
-    if path.suffix == ".safetensors":
-        _write_tensors(path, content)
-        return
+    """Write one file to the disk itself; an error names it."""
+    try:
+        if path.suffix == ".safetensors":
+            _write_tensors(path, content)
+        else:
+            path.write_text(_as_text(path, content), encoding="utf-8", newline="")
+        _flush(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write knows only its number
+        raise
+
+
+def _as_text(path: Path, content: Content) -> str:
     if path.suffix == ".json" and not isinstance(content, str):
         try:
             content = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -169,11 +177,7 @@ def _write_file(path: Path, content: Content) -> None:
             raise ValueError(f"{path.name} cannot be written as JSON: {error}") from error
     if not isinstance(content, str):
         raise ValueError(f"{path.name} must be text, got {type(content).__name__}")
-    _write_text(path, content)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="")
+    return content
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -268,13 +272,13 @@ def _verify_file(path: Path, manifest: Manifest, expected: Entry) -> None:
 
 def _other_step(path: Path) -> str | None:
     """Tell which checkpoint beside this one has exactly this file, for the error message."""
-    found = Entry.measure(path)
+    found = Entry.measure(path) if path.is_file() else None
     for sibling in sorted(path.parent.parent.iterdir()):
         try:
             manifest = Manifest.read(sibling) if sibling != path.parent else None
         except CheckpointError:
             continue
-        if manifest is not None and manifest.files.get(path.name) == found:
+        if manifest and found and manifest.files.get(path.name) == found:
             return f"{manifest.label} ({sibling.name})"
     return None
 
