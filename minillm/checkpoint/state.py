@@ -81,6 +81,10 @@ def _check_fit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], summar
             if wanted[name].dtype != given[name].dtype
         ],
     }
+    _raise_if_any(differences, summary)
+
+
+def _raise_if_any(differences: Mapping[str, list[str]], summary: str) -> None:
     parts = [f"{kind}: {', '.join(names)}" for kind, names in differences.items() if names]
     if parts:
         raise CheckpointError(f"{summary}: {'; '.join(parts)}")
@@ -152,14 +156,8 @@ def load_optimizer(
         ...     return torch.optim.SGD(nn.Linear(2, 1).named_parameters(), momentum=0.9)
         >>> load_optimizer(small(), *optimizer_tensors(small()))
     """
-    rule, names = type(optimizer).__name__, _names(optimizer)
-    if description["rule"] != rule:
-        raise CheckpointError(f"the optimizer's state is of {description['rule']}, not of {rule}")
-    saved_names = [group["parameters"] for group in description["groups"]]
-    if saved_names != names:
-        raise CheckpointError(
-            f"the optimizer's state is of other parameters: want {names}, got {saved_names}"
-        )
+    names = _names(optimizer)
+    _check_description(type(optimizer).__name__, names, description)
     parameters = {
         name: parameter
         for group, group_names in zip(optimizer.param_groups, names, strict=True)
@@ -172,6 +170,26 @@ def load_optimizer(
     content = optimizer.state_dict()
     content["state"] = {i: state[name] for i, name in enumerate(parameters) if name in state}
     optimizer.load_state_dict(content)
+
+
+def _check_description(rule: str, names: list[list[str]], description: Mapping[str, Any]) -> None:
+    """Refuse the state of another rule, of other parameters or of other groups of them."""
+    try:
+        saved_rule = description["rule"]
+        saved_names: list[list[str]] = [list(g["parameters"]) for g in description["groups"]]
+    except (LookupError, TypeError) as error:
+        raise CheckpointError(f"the optimizer's description is incomplete: {error!r}") from error
+    if saved_rule != rule:
+        raise CheckpointError(f"the optimizer's state is of {saved_rule}, not of {rule}")
+    if saved_names == names:
+        return
+    want, got = ([name for group in groups for name in group] for groups in (names, saved_names))
+    differences = {
+        "missing": [name for name in want if name not in got],
+        "unexpected": [name for name in got if name not in want],
+    }
+    _raise_if_any(differences, "the optimizer's state is of other parameters")
+    raise CheckpointError("the optimizer's state has the same parameters in other groups or order")
 
 
 def _names(optimizer: torch.optim.Optimizer) -> list[list[str]]:
@@ -189,11 +207,16 @@ def _state_by_parameter(
 ) -> dict[str, dict[str, Tensor]]:
     """Group copies of the tensors by their parameter; each fits it, or is a scalar like step."""
     state: dict[str, dict[str, Tensor]] = {}
-    wanted: dict[str, Tensor] = {}
     for full_name, tensor in tensors.items():
         name, _, key = full_name.rpartition(".")
-        state.setdefault(name, {})[key] = tensor.clone()
-        if name in parameters:
-            wanted[full_name] = tensor if key == "step" else parameters[name]
+        state.setdefault(name, {})[key] = tensor.clone()  # not a view of the checkpoint's file
+    keys = sorted({key for entries in state.values() for key in entries})  # each has all or none
+    scalar = torch.zeros(())
+    wanted = {
+        f"{name}.{key}": scalar if key == "step" else parameters[name]
+        for name in parameters
+        if name in state
+        for key in keys
+    }
     _check_fit(wanted, tensors, "the optimizer's state is of another model")
     return state
