@@ -69,8 +69,9 @@ def padding_mask(is_padding: Tensor) -> Tensor:
 def document_mask(document_ids: Tensor) -> Tensor:
     """Return a mask that lets each position read only its own document.
 
-    Documents packed into one window must not see each other (T5, arXiv:1910.10683, §3.1.2
-    packs without this; we hide the neighbors so that packing changes no prediction).
+    Documents packed into one window must not see each other (Llama 3, §3.2, arXiv:2407.21783).
+    GPT-3 packed without such a mask (appendix B, arXiv:2005.14165) and left it to the
+    end-of-text token; with it, a document's predictions do not depend on its neighbors.
 
     Args:
         document_ids: (B, T) int64; equal ids mean the same document.

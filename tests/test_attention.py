@@ -155,6 +155,20 @@ def test_hidden_keys_have_no_weight_however_well_they_match(qkv, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("hidden_by", ["mask", "mask and bias", "causal"])
+def test_hidden_keys_lose_against_the_worst_visible_ones(qkv, backend, hidden_by):
+    """A finite fill (-1e4, -1e9) is the best score left when every visible one is lower."""
+    query, key, value = (x.clone() for x in qkv)
+    key[:, :, :3] = -1e12 * query[:, :, 2:3]  # what position 2 may read scores below -1e9
+    value[:, :, 3:] = 1e10
+    options = {"is_causal": True} if hidden_by == "causal" else {"mask": causal_mask(T)}
+    if hidden_by == "mask and bias":
+        options["bias"] = torch.zeros(T, T, dtype=torch.float64)
+    out = attention(query, key, value, backend=backend, **options)[:, :, 2]
+    torch.testing.assert_close(out, value[:, :, :3].mean(dim=2))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("with_bias", [False, True])
 def test_a_query_that_reads_nothing_gets_zeros_row37(qkv, generator, backend, dtype, with_bias):

@@ -51,9 +51,6 @@ def next_batch(token_ids, **fields):
     return Batch(inputs=token_ids, targets=targets, **fields)
 
 
-# --- values
-
-
 def test_gpt_equals_torch_encoder_layers(generator, token_ids):
     model = make_model(DecoderConfig.gpt(**SIZES), generator)
     x = model.token_embedding.weight[token_ids] + model.position_embedding.weight[:T]
@@ -86,6 +83,17 @@ def test_backends_agree(model, token_ids):
     torch.testing.assert_close(model(token_ids), expected)
     with pytest.raises(ValueError, match="got 'magic'"):
         model.set_backend("magic")
+
+
+def test_rotary_base_reaches_the_angles(generator, token_ids):
+    model = make_model(DecoderConfig.llama(**SIZES, rotary_base=7.0), generator)
+    seen = []
+    model.blocks[2].register_forward_pre_hook(
+        lambda _, args, options: seen.append(options["rotation"]), with_kwargs=True
+    )
+    model(token_ids)
+    expected = [math.cos(5 * 7.0 ** (-2 * i / 4)) for i in range(2)]  # position 5, head_dim 4
+    assert seen[0].cos[5].tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_every_parameter_has_a_gradient(model, token_ids):
@@ -157,7 +165,6 @@ def test_tied_embeddings_are_one_matrix(family, tied, generator, token_ids):
         assert shared == tied
     names = [name for name, _ in model.named_parameters()]
     assert ("unembedding.weight" in names) != tied
-    # And it stays one through an update.
     model.loss_sums(next_batch(token_ids))["tokens"].backward()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
     assert torch.equal(model.unembedding.weight, model.token_embedding.weight) == tied
