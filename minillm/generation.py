@@ -208,7 +208,7 @@ def _drawn_tokens(
     eos_id: int | None,
 ) -> Iterator[dict[int, int]]:
     """Append to each text what was drawn for it, and yield it, until no row has any left."""
-    while any(n_left):
+    while max(n_left, default=0) > 0:
         length, log_probs = next(predictions)
         ended = [row for row, text in enumerate(texts) if len(text) == length]
         drawn = _sample_rows(log_probs, [r for r in ended if n_left[r]], generators, sampling)
@@ -279,12 +279,11 @@ def _keep_likeliest(probs: Tensor, *, top_k: int | None, top_p: float | None) ->
 
 def _draw(probs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """Invert the cumulative distribution of each row of (B, V) weights at a uniform number."""
-    uniform = [torch.rand(1, generator=g, dtype=torch.float64) for g in generators]
+    # u < 1 and u · total < total, also after rounding in float64: the search always ends, and
+    # at a token that adds something, never at one of probability zero.
+    uniform = torch.stack([torch.rand(1, generator=g, dtype=torch.float64) for g in generators])
     cumulative = probs.cumsum(dim=-1)
-    total = cumulative[:, -1:].contiguous()
-    # Below the total even after rounding, so that a token of probability zero is never drawn.
-    threshold = torch.minimum(torch.stack(uniform) * total, total.nextafter(torch.zeros(())))
-    return torch.searchsorted(cumulative, threshold, right=True)[:, 0]
+    return torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)[:, 0]
 
 
 def _check_settings(temperature: float, top_k: int | None, top_p: float | None) -> None:
