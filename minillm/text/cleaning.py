@@ -1,0 +1,321 @@
+"""Cleaning as small steps that compose, each with a reason and a count of what it removed.
+
+Web corpora are cleaned by rules like these (C4: Raffel et al. 2020, §2.2, arXiv:1910.10683; Gopher:
+Rae et al. 2021, appendix A.1, arXiv:2112.11446; RefinedWeb: Penedo et al. 2023, arXiv:2306.01116).
+Ours are gentler: a reader's own folder is small and rarely spam, so every default asks for strong
+evidence before it touches a text, and on the stdlib corpus the table stays nearly empty.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import ftfy
+import regex
+from ftfy.fixes import remove_terminal_escapes
+
+from minillm.errors import ConfigError, DataError
+from minillm.text.documents import Document, stable_hash
+from minillm.text.markup import html_to_text, is_html, is_wiki, wiki_to_text
+
+Rewrite = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One rule: a callable from a text to the better text, or to None to drop the document.
+
+    Exactly one way of starting is given. ``begin`` makes the rule afresh for each pass over a
+    corpus, because a rule may remember what it saw; ``survey`` first reads the whole corpus.
+
+    Example:
+        >>> STEPS["html"]("<p>Salt &amp; pepper</p> <p>are spices.</p>")
+        'Salt & pepper\\n\\nare spices.'
+    """
+
+    reason: str
+    begin: Callable[[], Rewrite] | None = None
+    survey: Callable[[Iterable[str]], Rewrite] | None = None
+
+    def __call__(self, text: str) -> str | None:
+        """Apply the rule to one text as if it were the whole corpus."""
+        return self.start([text])(text)
+
+    def start(self, texts: Iterable[str]) -> Rewrite:
+        """Return the rule, ready for one pass over ``texts``."""
+        if self.survey is not None:
+            return self.survey(texts)
+        assert self.begin is not None, "a step needs begin or survey"
+        return self.begin()
+
+
+@dataclass(slots=True)
+class StepCount:
+    """What one step did."""
+
+    name: str
+    n_documents_in: int = 0
+    n_changed: int = 0
+    n_dropped: int = 0
+    bytes_removed: int = 0  # negative where a repair makes the text longer
+
+    def record(self, before: str, after: str | None) -> None:
+        """Count one document."""
+        self.n_documents_in += 1
+        if after is None:
+            self.n_dropped += 1
+            self.bytes_removed += len(before.encode())
+        elif after != before:
+            self.n_changed += 1
+            self.bytes_removed += len(before.encode()) - len(after.encode())
+
+
+@dataclass(slots=True)
+class CleaningReport:
+    """Counts per step, in the order of the steps; filled while `clean` is being read."""
+
+    steps: list[StepCount] = field(default_factory=list)
+
+    def rows(self) -> list[tuple[str, int, int, int, int]]:
+        """Return (step, documents in, changed, dropped, bytes removed) for a table."""
+        return [
+            (step.name, step.n_documents_in, step.n_changed, step.n_dropped, step.bytes_removed)
+            for step in self.steps
+        ]
+
+    def to_json(self) -> list[dict[str, int | str]]:
+        """Return the same as plain lists and dictionaries."""
+        return [asdict(step) for step in self.steps]
+
+
+def clean(
+    documents: Iterable[Document], steps: Sequence[str], report: CleaningReport
+) -> Iterator[Document]:
+    """Stream documents through the named steps, in the order given.
+
+    A document that a step leaves blank is dropped by that step. Steps that survey the corpus first
+    (``boilerplate-lines``) keep it meanwhile in a temporary file, not in memory.
+
+    Args:
+        documents: Where they come from, such as `load_corpus`.
+        steps: Names from `STEPS`; `DEFAULT_STEPS` is a good start, ``()`` cleans nothing.
+        report: Gets one more `StepCount` for each step.
+
+    Returns:
+        An iterator; the report is complete when it is exhausted.
+
+    Raises:
+        ConfigError: An unknown step, at once.
+        DataError: Documents came and none is left; raised at the end.
+
+    Example:
+        >>> report = CleaningReport()
+        >>> notes = [Document("Tea for two, and two for tea.", s) for s in ("a", "b")]
+        >>> [document.source for document in clean(notes, ["exact-duplicates"], report)]
+        ['a']
+        >>> report.rows()
+        [('exact-duplicates', 2, 0, 1, 29)]
+    """
+    for name in steps:
+        if name not in STEPS:
+            raise ConfigError(f"unknown cleaning step {name!r}: choose from {', '.join(STEPS)}")
+    counts = [StepCount(name) for name in steps]
+    report.steps += counts
+    stream: Iterable[Document] = documents
+    for count in counts:
+        stream = _apply(STEPS[count.name], stream, count)
+    return _refuse_nothing(stream, counts)
+
+
+def _apply(step: Step, documents: Iterable[Document], count: StepCount) -> Iterator[Document]:
+    if step.survey is not None:
+        documents = _Spool(documents)
+        rewrite = step.start(document.text for document in documents)
+    else:
+        rewrite = step.start(())
+    for document in documents:
+        text = rewrite(document.text)
+        if text is not None and not text.strip():
+            text = None
+        count.record(document.text, text)
+        if text is not None:
+            yield document if text == document.text else replace(document, text=text)
+
+
+def _refuse_nothing(documents: Iterable[Document], counts: list[StepCount]) -> Iterator[Document]:
+    n_left = 0
+    for document in documents:
+        n_left += 1
+        yield document
+    if n_left == 0 and counts and counts[0].n_documents_in > 0:
+        dropped = ", ".join(
+            f"{count.name} {count.n_dropped}" for count in counts if count.n_dropped
+        )
+        raise DataError(
+            f"no text is left of {counts[0].n_documents_in} documents after cleaning "
+            f"(dropped: {dropped}); leave out a step or give more text"
+        )
+
+
+class _Spool:
+    """Documents that can be read again: kept in memory up to a size, beyond it in a file."""
+
+    MEMORY_BYTES = 64 << 20
+
+    def __init__(self, documents: Iterable[Document]) -> None:
+        self._file = tempfile.SpooledTemporaryFile(self.MEMORY_BYTES)  # noqa: SIM115 - closed with self
+        for document in documents:
+            line = json.dumps([document.text, document.source])
+            self._file.write(line.encode() + b"\n")
+
+    def __iter__(self) -> Iterator[Document]:
+        self._file.seek(0)
+        for line in self._file:
+            yield Document(*json.loads(line))
+        # Not closed here: the next pass reads it again; the file goes with its last reference.
+
+
+_FTFY = ftfy.TextFixerConfig(
+    normalization="NFC",  # é is one character, however it was typed
+    unescape_html=False,  # the html step decides that with evidence
+    uncurl_quotes=False,  # “ ” are right, not broken
+    fix_character_width=False,  # would turn Chinese punctuation into ASCII
+    fix_latin_ligatures=True,  # ﬁ from PDFs is the letters f and i
+    remove_control_chars=False,  # counted by its own step
+)
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f"  # C0 but tab, newline, CR, form feed; DEL; C1
+    "\u00ad\u200b\u2060\ufeff\ufff9-\ufffb]"  # soft hyphen, zero widths, interlinear marks
+)  # the zero-width joiners U+200C and U+200D stay: Persian and emoji need them
+_MIN_LETTERS = 10  # "ok", "+1", "[deleted]": an answer without its question teaches nothing
+_MIN_LETTER_SHARE = 0.5  # of what is not blank; stdlib's page with most code still has 0.53
+_LETTER = regex.compile(r"[\p{L}\p{M}]")
+_BLOB = re.compile(r"[A-Za-z0-9+/=_\-]{61,}")  # base64, hashes, minified code: no word is that long
+_MAX_BLOB_SHARE = 0.5
+_MIN_BOILERPLATE_LETTERS = 12  # shorter lines repeat for good reasons: "Example:", "Args:", "}"
+_MIN_BOILERPLATE_DOCUMENTS = 5
+_MIN_BOILERPLATE_SHARE = 0.05  # of all documents
+_STOP_WORDS = """
+    a about above after again against all am an and any are as at be because been before being
+    below between both but by can could did do does doing down during each few for from further
+    had has have having he her here hers herself him himself his how i if in into is it its
+    itself just me more most my myself no nor not now of off on once only or other our ours
+    ourselves out over own same she should so some such than that the their theirs them
+    themselves then there these they this those through to too under until up very was we were
+    what when where which while who whom why will with would you your yours yourself yourselves
+"""
+_STOP_WORD = re.compile(rf"\b(?:{'|'.join(_STOP_WORDS.split())})\b[ \t]?", re.IGNORECASE)
+
+
+def _repair_unicode(text: str) -> str:
+    return text if text.isascii() else ftfy.fix_text(text, _FTFY)
+
+
+def _remove_controls(text: str) -> str:
+    text = remove_terminal_escapes(text) if "\x1b" in text else text
+    return _CONTROLS.sub("", text.replace("\x0c", "\n"))  # a form feed ends a page
+
+
+def _strip_wiki(text: str) -> str | None:
+    return wiki_to_text(text) if is_wiki(text) else text
+
+
+def _strip_html(text: str) -> str:
+    return html_to_text(text) if is_html(text) else text
+
+
+def _tidy_whitespace(text: str) -> str:
+    lines = "\n".join(line.rstrip() for line in text.split("\n"))
+    return re.sub(r"\n{4,}", "\n\n\n", lines)
+
+
+def _has_length(text: str) -> str | None:
+    n_letters = sum(1 for _ in zip(range(_MIN_LETTERS), _LETTER.finditer(text), strict=False))
+    return text if n_letters == _MIN_LETTERS else None
+
+
+def _has_letters(text: str) -> str | None:
+    n_visible = sum(map(len, text.split()))
+    n_blob = sum(len(match[0]) for match in _BLOB.finditer(text))
+    n_letters = sum(1 for _ in _LETTER.finditer(text))
+    is_prose = n_letters >= _MIN_LETTER_SHARE * n_visible and n_blob <= _MAX_BLOB_SHARE * n_visible
+    return text if is_prose else None
+
+
+def _remove_stop_words(text: str) -> str:
+    return _STOP_WORD.sub("", text)
+
+
+def _survey_lines(texts: Iterable[str]) -> Rewrite:
+    """Find the lines that many documents share; remove them from each."""
+    n_documents, counts = 0, Counter()
+    for text in texts:
+        n_documents += 1
+        counts.update({hash(line) for line in _boilerplate_candidates(text)})
+    least = max(_MIN_BOILERPLATE_DOCUMENTS, _MIN_BOILERPLATE_SHARE * n_documents)
+    repeated = {key for key, n in counts.items() if n >= least}
+
+    def rewrite(text: str) -> str:
+        if not any(hash(line) in repeated for line in _boilerplate_candidates(text)):
+            return text
+        return "\n".join(line for line in text.split("\n") if hash(line.strip()) not in repeated)
+
+    return rewrite
+
+
+def _boilerplate_candidates(text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        if sum(map(str.isalpha, line)) >= _MIN_BOILERPLATE_LETTERS:
+            yield line.strip()
+
+
+def _begin_duplicates() -> Rewrite:
+    """Remember the hash of each text, white space and letter case aside."""
+    seen: set[int] = set()
+
+    def rewrite(text: str) -> str | None:
+        key = stable_hash(" ".join(text.split()).casefold())
+        if key in seen:
+            return None
+        seen.add(key)
+        return text
+
+    return rewrite
+
+
+def _always(rewrite: Rewrite, reason: str) -> Step:
+    return Step(reason=reason, begin=lambda: rewrite)
+
+
+STEPS: dict[str, Step] = {
+    "unicode": _always(
+        _repair_unicode,
+        "text decoded wrongly once (Ã© for é) spells a word in several ways; NFC spells it in one",
+    ),
+    "control-characters": _always(
+        _remove_controls, "invisible characters split words that look the same"
+    ),
+    "wiki": _always(_strip_wiki, "templates, tables and link targets are not what a reader reads"),
+    "html": _always(_strip_html, "tags, scripts and menus are not what a reader reads"),
+    "boilerplate-lines": Step(
+        survey=_survey_lines,
+        reason="a line that many documents share (a license, a footer) is learned by heart",
+    ),
+    "whitespace": _always(_tidy_whitespace, "blanks at line ends cost tokens and mean nothing"),
+    "length": _always(_has_length, "a document of a few letters has no context to learn from"),
+    "symbol-ratio": _always(_has_letters, "tables of numbers, dumps and base64 are not language"),
+    "exact-duplicates": Step(
+        begin=_begin_duplicates,
+        reason="copies are memorized, and a copy across the split fakes a low loss",
+    ),
+    "stop-words": _always(
+        _remove_stop_words,
+        "for counting topics only, never by default: a language model must learn the, of, not",
+    ),
+}
+DEFAULT_STEPS: tuple[str, ...] = tuple(name for name in STEPS if name != "stop-words")
