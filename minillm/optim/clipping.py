@@ -37,7 +37,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
     if not max_norm > 0:
         raise ConfigError(f"max_norm must be above 0, got {max_norm}")
     gradients = [p.grad for p in parameters if p.grad is not None]
-    # Half-precision squares overflow at 256: measure those in float32.
+    # In half precision the norm would be rounded, or infinite above 65504: measure in float32.
     wide = [g.float() if g.dtype in (torch.float16, torch.bfloat16) else g for g in gradients]
     norm = nn.utils.get_total_norm(wide)
     # No `if` on a tensor: reading its value would make the CPU wait for an accelerator.

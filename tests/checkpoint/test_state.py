@@ -195,6 +195,16 @@ def test_torchs_default_optimizers_resume_exactly(tmp_path):
     assert_equal(model.descend(second, range(6, 13)), expected)
 
 
+def test_how_a_step_is_computed_stays_the_receivers_choice():
+    model = Tied()
+    first = torch.optim.AdamW(model.parameters(), lr=0.05, fused=True)
+    model.descend(first, range(3))
+    second = torch.optim.AdamW(model.parameters(), lr=0.7, foreach=False)
+    load_optimizer(second, *optimizer_tensors(first))
+    group = second.param_groups[0]
+    assert (group["lr"], group["fused"], group["foreach"]) == (0.05, None, False)
+
+
 def test_optimizer_tensors_are_named_after_parameters():
     model = Tied()
     optimizer = make_optimizer(model, name="adamw", learning_rate=0.05)
