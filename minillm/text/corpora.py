@@ -48,8 +48,7 @@ def load_corpus(names: Sequence[str], *, errors: Errors = "strict") -> Iterator[
         DataError: A damaged line or file, or no text at all; raised by the iterator.
 
     Example:
-        >>> documents = list(load_corpus(["stdlib"]))
-        >>> documents[0].source
+        >>> next(load_corpus(["stdlib"])).source
         'stdlib:topics.assert'
     """
     if isinstance(names, str):  # else its letters would be taken for names

@@ -145,10 +145,10 @@ def split_documents(documents: Sequence[Document], *, validation_fraction: float
         DataError: There is no text, or a single text of one character.
 
     Example:
-        >>> notes = [Document(f"note {i}", f"{i}.txt") for i in range(50)]
+        >>> notes = [Document(f"note number {i}", f"{i}.txt") for i in range(100)]
         >>> split = split_documents(notes)
         >>> len(split.train), len(split.validation)
-        (47, 3)
+        (93, 7)
     """
     if not 0.0 < validation_fraction < 1.0:
         raise ConfigError(f"validation_fraction must be between 0 and 1, got {validation_fraction}")

@@ -45,7 +45,7 @@ _RAW_END = {
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _UNESCAPED = re.compile(r"&(?![A-Za-z#])|<")
 _MIN_TAGS = 4
-_MIN_TAG_SHARE = 0.03  # stdlib's own pages about HTML stay below 0.02, web pages above 0.1
+_MIN_TAG_SHARE = 0.03  # of the characters; stdlib's pages about tags stay below 0.005
 
 
 def is_html(text: str) -> bool:
@@ -148,7 +148,7 @@ class _Reader:
             self.pieces.append("\n\n")
         elif kind == "line" and not (is_end and name == "br"):
             self.pieces.append("\n")
-        elif kind == "cell":
+        elif kind == "cell" and self.pieces and not self.pieces[-1].endswith((" ", "\n")):
             self.pieces.append(" ")
         if name == "pre":
             self._n_pre = max(self._n_pre - 1, 0) if is_end else self._n_pre + 1
@@ -204,7 +204,9 @@ def wiki_to_text(text: str) -> str | None:
     text = html_to_text(_resolve_brackets(text), keep_lines=True)
     text = _OUTSIDE_LINK.sub(lambda match: match[1] or "", text)
     text = _SWITCH.sub("", _EMPHASIS.sub("", text))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(map(_without_heading_signs, text.split("\n"))))
+    return re.sub(
+        r"\n{3,}", "\n\n", "\n".join(map(_without_heading_signs, text.split("\n")))
+    ).strip()
 
 
 def _without_heading_signs(line: str) -> str:
