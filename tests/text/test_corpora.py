@@ -92,7 +92,9 @@ def test_invalid_utf8_in_jsonl_names_line_and_byte_row22(tmp_path):
     assert texts(path, errors="replace") == ["good", "\ufffd"]
 
 
-def test_nul_and_separators_stay_and_bom_goes_row23(tmp_path):
+@pytest.mark.parametrize("chunk_bytes", [1, 2, 1 << 20])
+def test_nul_and_separators_stay_and_bom_goes_row23(tmp_path, monkeypatch, chunk_bytes):
+    monkeypatch.setattr(corpora, "CHUNK_BYTES", chunk_bytes)
     text = "a\x00b\u2028c\x85d\ufeffe"
     assert texts(write(tmp_path, "a.txt", "\ufeff" + text)) == [text]
     record = json.dumps({"text": "\ufeff" + text}, ensure_ascii=False)

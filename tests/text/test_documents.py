@@ -99,6 +99,7 @@ def test_copies_fall_on_one_side_and_are_counted_row26():
     documents = corpus(101) + [Document(d.text, f"copy of {d.source}") for d in corpus(101)]
     split = split_documents(documents)
     assert not {d.text for d in split.train} & {d.text for d in split.validation}
+    assert len(split.train) + len(split.validation) == 202  # counted, not removed
     assert split.n_duplicates == 101
     assert "101 documents repeat" in split.notice
     assert split_documents(corpus(101)).notice is None

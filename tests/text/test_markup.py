@@ -30,6 +30,7 @@ ABOUT_MARKUP = [
     "The <p> element opens a paragraph, and </p> closes it. Use <b> with care: " + "words " * 200,
     "A value of type List<int> or Map<String, List<int>> is returned if a < b and c > d.",
     'Replace special characters "&", "<" and ">" to HTML-safe sequences, such as &amp; and &gt;.',
+    "In HTML the sign < is written &lt; to be shown.",
     "Tom & Jerry; AT&T; if (a && b) x = &y;",
     "matrix = [[1, 2], [3, 4]]; rows = [[a, b], [c, d]]; f'{{literal}}'",
     "Use '''triple quotes''' for strings.\n\nHeading\n=======\n\nText == more text ==",

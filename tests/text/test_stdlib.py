@@ -72,6 +72,7 @@ def library(tmp_path):
                     def make(cls): """Build a new cat."""
             try:
                 def f(a, /, b=1, *c): """Too short"""
+                def h(a, /, *rest): """Work without it."""
             except ImportError:
                 pass
             def g(): """Say  one
@@ -107,7 +108,8 @@ def test_rule_on_a_tiny_library(library, monkeypatch):
         "one\nSay one thing.\n\n"
         "Cat\nSleep all day.\n\n"
         "Cat.purr(volume, long, **how)\nMake a low sound.\n\n"
-        "Cat.make()\nBuild a new cat.\n"
+        "Cat.make()\nBuild a new cat.\n\n"
+        "h(a, *rest)\nWork without it.\n"
     )
     assert documents["stdlib:package"] == "package\nHold the other modules.\n"
     assert not {"one", "package"} & set(imported)
