@@ -175,7 +175,7 @@ def merge_long_word(token_ids: list[int], merged_id: dict[Pair, int]) -> list[in
         note(position)
     while waiting:
         new, pair = heapq.heappop(waiting)
-        for position in sorted(places.pop(pair)):  # from the left, as overlaps demand
+        for position in places.pop(pair):  # from the left: one pass from the left found them all
             neighbor = after[position]
             if (tokens[position], tokens[neighbor]) != pair:
                 continue  # one of the two has merged with another

@@ -101,6 +101,10 @@ def test_special_text_counts_where_it_is_allowed_row31(tokenizer):
     text = "<|bos|>Hi<|eos|><|eos|>"
     plain = tokenizer.encode("Hi"), tokenizer.encode("<|bos|>Hi")
     assert tokenizer.encode(text, allowed_special={"<|eos|>"}) == plain[1] + ids_of("<|eos|>") * 2
+    assert tokenizer.encode("eos<|eos|>", allowed_special={"<|eos|>"}) == [
+        *tokenizer.encode("eos"),  # special too, but not allowed
+        *ids_of("<|eos|>"),
+    ]
     both = tokenizer.encode(text, allowed_special=("<|bos|>", "<|eos|>"))
     assert both == ids_of("<|bos|>") + plain[0] + ids_of("<|eos|>") * 2
     assert tokenizer.encode_document("Hi") == [256, *plain[0], 257]
