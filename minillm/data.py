@@ -1,0 +1,284 @@
+"""From documents to what an objective reads: packed windows, or documents as sentences.
+
+A prepared corpus is a folder, written once: ``tokenizer.json``, the token ids of the training
+and the validation documents one after the other (``train.bin``, ``validation.bin``, little-endian
+uint16 or uint32) and ``manifest.json`` with the counts, the hashes and what cleaning removed.
+A document is ``bos … eos``; ``bos`` occurs nowhere else, so the boundaries need no second file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minillm.errors import DataError
+from minillm.runtime import derive_generator
+from minillm.text.cleaning import CleaningReport, clean
+from minillm.text.documents import Document, split_documents
+from minillm.tokenizers import load_tokenizer, train_tokenizer
+from minillm.tokenizers.base import Tokenizer
+
+Item = TypeVar("Item")
+Progress = Callable[..., Iterable]  # such as tqdm: an iterable and keywords in, the items out
+
+
+def no_progress(items: Iterable[Item], **_: object) -> Iterable[Item]:
+    """Show nothing (the default ``progress``)."""
+    return items
+
+
+# --- shuffling with an exact position ---------------------------------------------------------
+
+
+class EndlessShuffle:
+    """An endless sequence of item numbers: every epoch visits each item once, in a new order.
+
+    The k-th number is a pure function of (seed, k): nothing is consumed, so "where was I" is
+    one integer and a resumed run reads on exactly where it stopped.
+    """
+
+    def __init__(self, n_items: int, *, seed: int) -> None:
+        if n_items < 1:
+            raise DataError("there is nothing to shuffle: 0 items")
+        self.n_items, self.seed = n_items, seed
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def at(self, position: int) -> tuple[int, int]:
+        """Return (epoch, item number) at ``position`` >= 0 of the sequence."""
+        epoch, index = divmod(position, self.n_items)
+        if epoch != self._epoch:
+            generator = derive_generator(self.seed, "shuffle", epoch)
+            self._order = torch.randperm(self.n_items, generator=generator)
+            self._epoch = epoch
+        return epoch, int(self._order[index])
+
+
+class PackedWindows:
+    """Batches of windows of T + 1 tokens cut from one long stream of documents.
+
+    Neighboring windows share one token, so that every token is a target once an epoch. Each
+    epoch starts cutting at another place: else the same tokens would always lack their context.
+
+    Args:
+        token_ids: (N,) integers, any width; may be a memory map larger than memory.
+        context_length: T, the number of predictions in a window.
+        batch_size: B, windows in a batch.
+        seed: of the order and of the cuts.
+
+    Raises:
+        DataError: if the stream is shorter than one window.
+
+    Example:
+        >>> windows = PackedWindows(np.arange(100), context_length=8, batch_size=3, seed=0)
+        >>> windows.batch_at(0).shape
+        torch.Size([3, 9])
+    """
+
+    def __init__(
+        self, token_ids: np.ndarray, *, context_length: int, batch_size: int, seed: int
+    ) -> None:
+        n_whole = (len(token_ids) - 1) // context_length
+        if n_whole < 1:
+            raise DataError(
+                f"the text has {len(token_ids)} tokens, but one window needs context_length + 1 = "
+                f"{context_length + 1}: give more text or a smaller --context-length"
+            )
+        self.token_ids, self.context_length, self.batch_size = token_ids, context_length, batch_size
+        self.seed = seed
+        self.n_windows = max(1, n_whole - 1)  # one window of slack, to move the cuts
+        self._slack = len(token_ids) - 1 - self.n_windows * context_length
+        self._order = EndlessShuffle(self.n_windows, seed=seed)
+
+    def batch_at(self, index: int) -> Tensor:
+        """Return batch number ``index`` (from 0) of the run, (B, T + 1) int64."""
+        first = index * self.batch_size
+        rows = [self._window(first + row) for row in range(self.batch_size)]
+        return torch.from_numpy(np.stack(rows).astype(np.int64))
+
+    def epoch_at(self, index: int) -> float:
+        """Return how often the text has been read before batch ``index``."""
+        return index * self.batch_size / self.n_windows
+
+    def _window(self, position: int) -> np.ndarray:
+        epoch, window = self._order.at(position)
+        generator = derive_generator(self.seed, "cut", epoch)
+        cut = int(torch.randint(self._slack + 1, (), generator=generator))
+        start = cut + window * self.context_length
+        return self.token_ids[start : start + self.context_length + 1]
+
+
+class ShuffledDocuments:
+    """Batches of whole documents, each a list of sentences of token ids.
+
+    The form that sentence objectives read; its position is one integer, as for windows.
+    """
+
+    def __init__(
+        self, documents: Sequence[Sequence[Sequence[int]]], *, batch_size: int, seed: int
+    ) -> None:
+        self.documents, self.batch_size = documents, batch_size
+        self._order = EndlessShuffle(len(documents), seed=seed)
+
+    def batch_at(self, index: int) -> list[Sequence[Sequence[int]]]:
+        """Return batch number ``index`` (from 0) of the run: B documents."""
+        first = index * self.batch_size
+        places = range(first, first + self.batch_size)
+        return [self.documents[self._order.at(place)[1]] for place in places]
+
+
+# --- the prepared corpus ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """A prepared corpus, opened: token ids are memory maps, read where they are needed."""
+
+    folder: Path
+    tokenizer: Tokenizer
+    train: np.ndarray  # (N,) all training documents, each bos … eos
+    validation: np.ndarray
+    manifest: dict
+
+    def documents(self, split: str, *, max_tokens: int | None = None) -> list[np.ndarray]:
+        """Return documents of ``"train"`` or ``"validation"``, the first ones up to a size."""
+        stream = self.train if split == "train" else self.validation
+        starts = np.flatnonzero(stream == self.tokenizer.bos_id)
+        chosen = np.split(stream, starts[1:])
+        if max_tokens is None:
+            return chosen
+        n_tokens = np.cumsum([len(document) for document in chosen])
+        return chosen[: max(1, int((n_tokens <= max_tokens).sum()))]
+
+    def n_bytes(self, documents: Iterable[np.ndarray]) -> int:
+        """Count the UTF-8 bytes of the documents' text, without bos and eos."""
+        decode = self.tokenizer.decode_bytes
+        return sum(len(decode(document[1:-1].tolist())) for document in documents)
+
+    def text(self, split: str) -> str:
+        """Return the text of a split, documents separated by blank lines."""
+        documents = self.documents(split)
+        return "\n\n".join(self.tokenizer.decode(d[1:-1].tolist()) for d in documents)
+
+
+def prepare_data(
+    folder: Path,
+    documents: Iterable[Document],
+    *,
+    tokenizer: str = "bpe",
+    vocab_size: int = 2048,
+    clean_steps: Sequence[str] = (),
+    progress: Progress = no_progress,
+) -> PreparedData:
+    """Clean, split, tokenize and store a corpus; return it opened.
+
+    The tokenizer learns from the training documents only: merges counted on held-out text
+    would leak it. The folder appears whole or not at all.
+
+    Args:
+        folder: where the prepared corpus goes; replaced if it exists.
+        documents: the raw corpus, streamed.
+        tokenizer: ``"bytes"`` or ``"bpe"``.
+        vocab_size: number of token ids, for ``"bpe"``.
+        clean_steps: names of cleaning steps, in order.
+        progress: wraps the long loops, such as ``tqdm``.
+
+    Raises:
+        DataError: if nothing is left to train on.
+    """
+    digest, report = hashlib.sha256(), CleaningReport()
+    hashed = _hash_each(documents, digest)
+    kept = list(progress(clean(hashed, clean_steps, report), desc="read and clean", unit=" docs"))
+    if not any(document.text.strip() for document in kept):
+        raise DataError(f"no text is left after cleaning (steps: {', '.join(clean_steps)})")
+    split = split_documents(kept)
+    texts = (document.text for document in split.train)
+    learned = train_tokenizer(tokenizer, progress(texts, desc="tokenizer", unit=" docs"), vocab_size)
+
+    work = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    learned.save(work / "tokenizer.json")
+    manifest = {
+        "corpus_sha256": digest.hexdigest(),
+        "token_dtype": "<u2" if learned.vocab_size <= 2**16 else "<u4",
+        "vocab_size": learned.vocab_size,
+        "notice": split.notice,
+        "cleaning": report.to_json(),
+        "splits": {},
+    }
+    for name, part in (("train", split.train), ("validation", split.validation)):
+        bar = progress(part, desc=f"encode {name}", unit=" docs")
+        manifest["splits"][name] = _write_stream(work / f"{name}.bin", bar, learned, manifest)
+    (work / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    work.rename(folder)
+    return load_prepared(folder)
+
+
+def load_prepared(folder: Path) -> PreparedData:
+    """Open what ``prepare_data`` stored.
+
+    Raises:
+        DataError: if the folder or a file of it is missing or does not fit its manifest.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        streams = {}
+        for name, about in manifest["splits"].items():
+            path = folder / f"{name}.bin"
+            streams[name] = np.memmap(path, dtype=manifest["token_dtype"], mode="r")
+            if len(streams[name]) != about["n_tokens"]:
+                raise DataError(f"{path} has {len(streams[name])} tokens, not {about['n_tokens']}")
+        tokenizer = load_tokenizer(folder / "tokenizer.json")
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{folder} is not a prepared corpus: {error}") from error
+    return PreparedData(folder, tokenizer, streams["train"], streams["validation"], manifest)
+
+
+def corpus_sha256(documents: Iterable[Document]) -> str:
+    """Hash the raw text of a corpus in its order, as ``manifest.json`` holds it."""
+    digest = hashlib.sha256()
+    for _ in _hash_each(documents, digest):
+        pass
+    return digest.hexdigest()
+
+
+def _hash_each(documents: Iterable[Document], digest: hashlib._Hash) -> Iterator[Document]:
+    """Pass documents on, feeding each text, with its length, to ``digest``."""
+    for document in documents:
+        raw = document.text.encode("utf-8")
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+        yield document
+
+
+def _write_stream(
+    path: Path, documents: Iterable[Document], tokenizer: Tokenizer, manifest: dict
+) -> dict[str, int | str]:
+    """Write the documents' token ids one after the other; return what was counted."""
+    n_tokens = n_documents = n_bytes = 0
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for document in documents:
+            ids = np.array(tokenizer.encode_document(document.text), manifest["token_dtype"])
+            file.write(ids.tobytes())
+            digest.update(ids.tobytes())
+            n_tokens, n_documents = n_tokens + len(ids), n_documents + 1
+            n_bytes += len(document.text.encode("utf-8"))
+    return {
+        "n_documents": n_documents,
+        "n_tokens": n_tokens,
+        "n_bytes": n_bytes,
+        "sha256": digest.hexdigest(),
+    }

@@ -1,0 +1,115 @@
+"""The optimization loop: batches in, a stream of results out. It knows no model by name."""
+
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+
+from minillm.batch import Batch
+from minillm.errors import NumericalError
+from minillm.models.base import Model
+from minillm.optim import clip_gradients
+
+
+class StepResult(NamedTuple):
+    """What one optimizer update measured."""
+
+    step: int
+    losses: dict[str, float]  # nats per scored target, one entry per head
+    grad_norm: float  # before clipping
+    learning_rate: float
+    n_tokens: int  # read in this step, padding included
+
+    @property
+    def loss(self) -> float:
+        """Sum of the heads' losses: what the gradient belongs to."""
+        return sum(self.losses.values())
+
+
+def train(
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    steps: Iterable[Sequence[Batch]],
+    *,
+    max_grad_norm: float = 1.0,
+    learning_rate: Callable[[int], float] | None = None,
+    first_step: int = 1,
+    autocast_dtype: torch.dtype | None = None,
+) -> Iterator[StepResult]:
+    """Yield one result per optimizer update; each step is a list of micro-batches.
+
+    Every head's loss is the exact mean over its targets in the whole step, however
+    unequal the micro-batches; a head without a target contributes zero.
+
+    Args:
+        model: any model that can sum its losses.
+        optimizer: updates the model's parameters.
+        steps: for each update, the micro-batches whose gradients are added up.
+        max_grad_norm: gradients whose joint norm is larger are scaled down to it.
+        learning_rate: maps the step number to its rate; ``None`` keeps the optimizer's own.
+        first_step: number of the first step, larger than 1 when a run continues.
+        autocast_dtype: number format of the matrix products (weights stay float32), or ``None``.
+
+    Raises:
+        NumericalError: before the update, if a loss or the gradient is not finite.
+
+    Example:
+        >>> from minillm.config import DecoderConfig
+        >>> from minillm.models.decoder import Decoder
+        >>> from minillm.objectives.causal import causal_batch
+        >>> from minillm.optim import make_optimizer
+        >>> model = Decoder(DecoderConfig.gpt(vocab_size=11, d_model=8, n_heads=2, n_layers=1))
+        >>> batch = causal_batch(torch.arange(11)[None])
+        >>> optimizer = make_optimizer(model, name="adamw", learning_rate=0.01)
+        >>> results = list(train(model, optimizer, [[batch]] * 20))
+        >>> results[-1].loss < results[0].loss
+        True
+    """
+    for step, micro_batches in enumerate(steps, start=first_step):
+        if learning_rate is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step)
+        losses = _accumulate_gradients(model, optimizer, micro_batches, autocast_dtype)
+        grad_norm = clip_gradients(model.parameters(), max_grad_norm).item()
+        if not all(map(math.isfinite, [grad_norm, *losses.values()])):
+            raise NumericalError(
+                f"step {step}: losses {losses}, gradient norm {grad_norm}; the weights are those "
+                f"of step {step - 1}. A smaller learning rate or a longer warmup usually helps."
+            )
+        optimizer.step()
+        rate = optimizer.param_groups[0]["lr"]
+        n_tokens = sum(batch.inputs.numel() for batch in micro_batches)
+        yield StepResult(step, losses, grad_norm, rate, n_tokens)
+
+
+def _accumulate_gradients(
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    micro_batches: Sequence[Batch],
+    autocast_dtype: torch.dtype | None,
+) -> dict[str, float]:
+    """Leave the gradient of the step's exact mean losses in the parameters; return the losses."""
+    model.train()
+    optimizer.zero_grad(set_to_none=True)
+    totals = Counter()
+    for batch in micro_batches:
+        totals.update(batch.n_scored())
+    losses = dict.fromkeys(totals, 0.0)
+    for batch in micro_batches:  # one backward each: memory is that of one micro-batch
+        with autocast(batch.inputs.device.type, autocast_dtype):
+            sums = model.loss_sums(batch)
+        means = {name: loss_sum / max(totals[name], 1) for name, loss_sum in sums.items()}
+        torch.stack(list(means.values())).sum().backward()
+        for name, mean in means.items():
+            losses[name] += mean.item()
+    return losses
+
+
+def autocast(device_type: str, dtype: torch.dtype | None) -> contextlib.AbstractContextManager:
+    """Run matrix products in ``dtype``; ``None`` and float32 change nothing."""
+    if dtype is None or dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device_type, dtype=dtype)
