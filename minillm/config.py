@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from minillm.errors import ConfigError
 
@@ -96,3 +96,107 @@ class DecoderConfig:
             "tie_embeddings": False,
         }
         return cls(vocab_size=vocab_size, **(family | changes))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainConfig:
+    """One pretraining run: what to learn from, what to learn, and how long.
+
+    ``"auto"`` and ``None`` are decided once, when the run begins, and written into its folder.
+    """
+
+    out: Path  # the run's folder; the same command again continues there
+    corpus: tuple[str, ...] = ("stdlib",)  # stdlib, or paths of files and folders to read
+    errors: Literal["strict", "replace"] = "strict"  # what invalid UTF-8 is: an error, or U+FFFD
+    clean: tuple[str, ...] | None = None  # cleaning steps in order; None: the default ones
+    tokenizer: Literal["bpe", "bytes"] = "bpe"
+    vocab_size: int = 2048  # most token ids that BPE may make
+    objective: Literal["causal"] = "causal"
+    model: Literal["auto", "gpt", "llama"] = "auto"  # auto: the objective's usual family
+    d_model: int = 128  # width of the residual stream
+    n_layers: int = 4
+    n_heads: int = 4
+    n_kv_heads: int | None = None  # fewer share keys and values among heads; None: n_heads
+    context_length: int = 128  # tokens read at once
+    dropout: float = 0.0
+    batch_size: int = 16  # windows in a micro-batch
+    accumulate: int = 1  # micro-batches in a step
+    steps: int | None = None  # optimizer updates; None: 1000, or what --seconds allows
+    seconds: float | None = None  # how long to train instead, measured once at the start
+    optimizer: Literal["adamw", "adam", "momentum", "sgd"] = "adamw"
+    learning_rate: float = 2e-3  # at its peak
+    weight_decay: float = 0.1
+    max_grad_norm: float = 1.0
+    schedule: Literal["warmup-stable-decay", "warmup-cosine"] = "warmup-stable-decay"
+    warmup_steps: int | None = None  # None: a tenth of the steps, at most 100
+    save_every: int = 200  # steps between checkpoints
+    eval_every: int = 100  # steps between validations
+    eval_tokens: int = 32_768  # validation tokens scored each time; all of them at the end
+    patience: int | None = None  # validations without a better one before stopping; None: never
+    seed: int = 0
+    threads: int | Literal["auto"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products; weights: float32
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    backend: Literal["auto", "reference", "sdpa"] = "auto"  # how attention is computed
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "vocab_size", "batch_size", "accumulate", "steps", "eval_tokens")
+        _require_positive(self, "save_every", "eval_every", "patience", "warmup_steps")
+        if self.steps is not None and self.seconds is not None:
+            raise ConfigError("give steps or seconds, not both")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ConfigError(f"seconds must be above 0, got {self.seconds}")
+        if self.threads != "auto" and self.threads < 1:
+            raise ConfigError(f"threads must be positive or auto, got {self.threads}")
+        for name in ("learning_rate", "weight_decay", "max_grad_norm"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0) or (value == 0 and name[0] != "w"):
+                raise ConfigError(f"{name} must be a positive finite number, got {value}")
+        if self.corpus == ():
+            raise ConfigError("corpus must name at least one corpus, file or folder")
+        # The architecture's own rules, before anything is read or written.
+        DecoderConfig(vocab_size=self.vocab_size, **self.architecture)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The settings that the model's own configuration takes."""
+        names = ("d_model", "n_layers", "n_heads", "n_kv_heads", "context_length", "dropout")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig:
+    """Judge a language model on whole documents: bits per byte, loss, perplexity."""
+
+    checkpoint: Path  # a run's folder, its final/ or one of its checkpoints
+    corpus: tuple[str, ...] | None = None  # None: the validation documents of the model's run
+    errors: Literal["strict", "replace"] = "strict"  # what invalid UTF-8 is: an error, or U+FFFD
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    json: bool = False  # one line of JSON on stdout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerateConfig:
+    """Let a language model continue a text."""
+
+    checkpoint: Path  # a run's folder, its final/ or one of its checkpoints
+    prompt: str = ""  # "-" reads it from stdin; empty: the model begins a document
+    max_new_tokens: int = 200
+    temperature: float = 0.8  # 0: always the likeliest token; 1: the model as it is
+    top_k: int | None = None  # draw among the k likeliest tokens only
+    top_p: float | None = None  # draw among the likeliest tokens that hold this much probability
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    json: bool = False  # one line of JSON on stdout: text, token_ids
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TourConfig:
+    """Take the whole way once, on the reader's own Python documentation, and write a report."""
+
+    out: Path = Path("runs/tour")  # the same command again continues there
+    corpus: tuple[str, ...] = ("stdlib",)  # stdlib, or paths of files and folders to read
+    seconds: float = 75.0  # of training; measured once at the start
+    steps: int | None = None  # optimizer updates instead
+    threads: int | Literal["auto"] = "auto"
+    seed: int = 0

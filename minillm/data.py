@@ -201,7 +201,9 @@ def prepare_data(
         raise DataError(f"no text is left after cleaning (steps: {', '.join(clean_steps)})")
     split = split_documents(kept)
     texts = (document.text for document in split.train)
-    learned = train_tokenizer(tokenizer, progress(texts, desc="tokenizer", unit=" docs"), vocab_size)
+    learned = train_tokenizer(
+        tokenizer, progress(texts, desc="tokenizer", unit=" docs"), vocab_size
+    )
 
     work = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(work, ignore_errors=True)

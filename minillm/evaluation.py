@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.errors import ConfigError, DataError, NumericalError
 from minillm.models.base import LanguageModel
+
+TokenIds = Sequence[int] | np.ndarray  # one document: (T,) integers
 
 _XZ_MAX_DICTIONARY = 64 * 2**20  # bytes that xz looks back; it needs about 11 times as much memory
 
@@ -57,7 +60,7 @@ class Evaluation:
 
 def evaluate_documents(
     model: LanguageModel,
-    documents: Sequence[Sequence[int]],
+    documents: Sequence[TokenIds],
     *,
     n_bytes: int,
     context_length: int | None = None,
@@ -110,9 +113,7 @@ def evaluate_documents(
     return Evaluation.from_sums(loss_sum=loss_sum, n_tokens=n_tokens, n_bytes=n_bytes)
 
 
-def uniform_bits_per_byte(
-    documents: Sequence[Sequence[int]], *, n_bytes: int, vocab_size: int
-) -> float:
+def uniform_bits_per_byte(documents: Sequence[TokenIds], *, n_bytes: int, vocab_size: int) -> float:
     """Charge log2(V) bits for every token: a model that has learned nothing.
 
     Example:
@@ -125,7 +126,7 @@ def uniform_bits_per_byte(
 
 def unigram_bits_per_byte(
     train_ids: Sequence[int] | Tensor,
-    documents: Sequence[Sequence[int]],
+    documents: Sequence[TokenIds],
     *,
     n_bytes: int,
     vocab_size: int,
@@ -152,11 +153,11 @@ def unigram_bits_per_byte(
         1.321928
     """
     _require_positive(n_bytes=n_bytes, vocab_size=vocab_size)
-    targets = torch.tensor([token for document in documents for token in document[1:]])
+    targets = torch.tensor([int(token) for document in documents for token in document[1:]])
     if not len(targets):
         raise DataError("there is nothing to score: no document has a token after its first")
     counts = torch.bincount(torch.as_tensor(train_ids, dtype=torch.int64), minlength=vocab_size)
-    counts[[document[0] for document in documents if len(document)]] = 0
+    counts[[int(document[0]) for document in documents if len(document)]] = 0
     log_probs = (counts.double() + 1).log2() - math.log2(int(counts.sum()) + vocab_size)
     return -log_probs[targets].sum().item() / n_bytes
 
@@ -193,11 +194,11 @@ def xz_bits_per_byte(train_text: str, validation_text: str) -> float:
 class _Window(NamedTuple):
     """Tokens ``[start, start + T]`` of a document; the targets before ``n_ignored`` were scored."""
 
-    token_ids: Sequence[int]  # T + 1
+    token_ids: TokenIds  # T + 1
     n_ignored: int
 
 
-def _windows(document: Sequence[int], limit: int | None) -> Iterator[_Window]:
+def _windows(document: TokenIds, limit: int | None) -> Iterator[_Window]:
     """Cut a document into windows of at most ``limit`` inputs that score each target once."""
     n_targets = len(document) - 1
     if n_targets < 1:
@@ -212,7 +213,7 @@ def _windows(document: Sequence[int], limit: int | None) -> Iterator[_Window]:
         n_done = start + size
 
 
-def _batches(documents: Sequence[Sequence[int]], limit: int | None, batch_size: int) -> list[Batch]:
+def _batches(documents: Sequence[TokenIds], limit: int | None, batch_size: int) -> list[Batch]:
     """Group windows of similar length, the longest first: too little memory shows at once."""
     windows = [window for document in documents for window in _windows(document, limit)]
     if not windows:
@@ -229,7 +230,7 @@ def _padded_batch(windows: list[_Window]) -> Batch:
     targets = torch.full_like(inputs, IGNORE_INDEX)
     is_padding = torch.ones_like(inputs, dtype=torch.bool)
     for row, (token_ids, n_ignored) in enumerate(windows):
-        tokens = torch.as_tensor(token_ids)
+        tokens = torch.from_numpy(np.array(token_ids, dtype=np.int64))  # a memory map is read-only
         n_inputs = len(tokens) - 1
         inputs[row, :n_inputs] = tokens[:-1]
         targets[row, n_ignored:n_inputs] = tokens[1 + n_ignored :]
@@ -256,7 +257,7 @@ def _require_positive(**counts: int) -> None:
             raise ConfigError(f"{name} must be positive, got {count}")
 
 
-def _n_targets(documents: Sequence[Sequence[int]]) -> int:
+def _n_targets(documents: Sequence[TokenIds]) -> int:
     """Count what is scored: every token but the first of its document."""
     return sum(max(len(document) - 1, 0) for document in documents)
 

@@ -7,12 +7,14 @@ Torch is imported inside the functions, so that ``minillm --version`` need not w
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 import os
 import platform
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from minillm.errors import ConfigError
@@ -120,12 +122,18 @@ def bfloat16_speedup(size: int = 384, n_repeats: int = 3) -> float:
 
 
 def fastest(candidates: Mapping[str, Callable[[], object]], *, n_repeats: int = 3) -> str:
-    """Return the name of the call that takes the least time, each tried in turn, interleaved."""
-    best = dict.fromkeys(candidates, float("inf"))
+    """Return the name of the call that takes the least time, each tried in turn, interleaved.
+
+    A call that takes twice the best one's time is not tried again: two threads on a busy machine
+    can be 25 times slower than one, and a probe should not wait for that three times.
+    """
     for call in candidates.values():
         call()  # warm up
+    best = dict.fromkeys(candidates, float("inf"))
     for _ in range(n_repeats):
         for name, call in candidates.items():
+            if math.isfinite(best[name]) and best[name] > 2 * min(best.values()):
+                continue
             start = time.perf_counter()
             call()
             best[name] = min(best[name], time.perf_counter() - start)
@@ -147,3 +155,34 @@ def machine_signature() -> dict[str, str]:
         "torch": torch.__version__,
         "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
     }
+
+
+def seeded_random_state(seed: int) -> dict[str, object]:
+    """Return the state that ``random_state`` would after seeding Python, NumPy and torch anew."""
+    import numpy as np
+    import torch
+
+    version, internal, gauss = random.Random(derive_seed(seed, "python")).getstate()
+    numpy_seed = derive_seed(seed, "numpy") % 2**32
+    name, keys, position, has_gauss, cached = np.random.RandomState(numpy_seed).get_state(
+        legacy=True
+    )
+    generator = torch.Generator().manual_seed(derive_seed(seed, "torch"))
+    return {
+        "python": [version, list(internal), gauss],
+        "numpy": [name, keys.tolist(), position, has_gauss, cached],
+        "torch": generator.get_state().numpy().tobytes().hex(),
+    }
+
+
+@contextlib.contextmanager
+def preserved_process_state() -> Iterator[None]:
+    """Give the caller's random states and thread count back at the end."""
+    import torch
+
+    state, threads = random_state(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        set_random_state(state)
+        torch.set_num_threads(threads)

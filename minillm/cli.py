@@ -1,0 +1,234 @@
+"""The command line: flags become a frozen configuration, failures one line and an exit status."""
+
+from __future__ import annotations
+
+import codecs
+import inspect
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minillm import __version__
+from minillm.config import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
+from minillm.errors import ConfigError, MinillmError
+
+USER_ERROR, OTHER_ERROR, INTERRUPTED = 2, 1, 130
+
+
+class Command(NamedTuple):
+    """What a word after ``minillm`` means."""
+
+    config: type
+    call: Callable[[Any], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: words after ``minillm``; ``None`` takes the process's own.
+
+    Returns:
+        The exit status: 0; 1 any other failure; 2 a user's mistake or a damaged checkpoint; 3 a
+        loss that is not finite; 130 and 143 after signals, with a checkpoint saved.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # LANG=C must not keep us from writing Chinese
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # pyright: ignore
+    try:
+        status = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `minillm generate … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain again at exit
+        return OTHER_ERROR
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except MinillmError as error:
+        return _fail(error, error.exit_status)
+    except (OSError, MemoryError, RuntimeError) as error:
+        return _fail(_explain(error), OTHER_ERROR)
+    return status
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else "--help"
+    if name in ("--help", "-h"):
+        print(_overview())
+        return 0 if arguments else USER_ERROR
+    if name == "--version":
+        print(f"minillm {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise ConfigError(f"unknown command {name!r}: choose from {', '.join(COMMANDS)}")
+    command = COMMANDS[name]
+    config = _parse(command.config, arguments[1:], name)
+    return command.call(config)
+
+
+def _overview() -> str:
+    usage = (
+        "usage: minillm COMMAND [options]\n       minillm COMMAND --help\n       minillm --version"
+    )
+    about = {name: command.config.__doc__ or "" for name, command in COMMANDS.items()}
+    lines = [f"  {name:<10} {text.splitlines()[0]}" for name, text in about.items()]
+    return "\n".join([usage, "", *lines])
+
+
+def _parse(config: type, arguments: list[str], name: str) -> Any:
+    """Turn flags into the command's configuration; a malformed command ends here with status 2."""
+    import tyro
+
+    about = inspect.cleandoc(config.__doc__ or "")
+    if config is PretrainConfig:
+        arguments = _with_file(arguments)
+        about += "\n\n--config FILE.toml reads options from a file; those given here win."
+    try:
+        return tyro.cli(config, args=arguments, prog=f"minillm {name}", description=about)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        sys.exit(USER_ERROR)
+
+
+def _with_file(arguments: list[str]) -> list[str]:
+    """Replace ``--config FILE.toml`` by the flags that the file stands for; later flags win."""
+    if "--config" not in arguments:
+        return arguments
+    place = arguments.index("--config")
+    if place + 1 >= len(arguments):
+        raise ConfigError("--config needs the path of a .toml file")
+    path, rest = Path(arguments[place + 1]), arguments[:place] + arguments[place + 2 :]
+    given = {word.split("=")[0] for word in rest if word.startswith("--")}
+    flags: list[str] = []
+    for key, value in _read_toml(path).items():
+        flag = "--" + key.replace("_", "-")
+        if flag not in given:
+            values = value if isinstance(value, list) else [value]
+            flags += [flag, *map(str, values)]
+    return flags + rest
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"--config {path} cannot be read: {error}") from error
+    known = {field.name for field in fields(PretrainConfig)}
+    unknown = sorted(key for key in settings if key.replace("-", "_") not in known)
+    if unknown:
+        raise ConfigError(f"{path} has settings that pretrain does not know: {', '.join(unknown)}")
+    return settings
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+def _pretrain(config: PretrainConfig) -> int:
+    from minillm.run import pretrain
+
+    return pretrain(config, say=_say, show_bars=True).exit_status
+
+
+def _evaluate(config: EvaluateConfig) -> int:
+    from minillm.run import evaluate_checkpoint, load_model
+    from minillm.runtime import resolve_device
+
+    loaded = load_model(config.checkpoint, device=resolve_device(config.device))
+    evaluation = evaluate_checkpoint(
+        loaded, corpus=config.corpus, errors=config.errors, show_bars=True
+    )
+    numbers = asdict(evaluation)
+    if config.json:
+        print(json.dumps(numbers))
+    else:
+        print(
+            f"{evaluation.bits_per_byte:.4f} bits per byte, {evaluation.loss:.4f} nats per token "
+            f"(perplexity {evaluation.perplexity:.2f}) on {evaluation.n_tokens:,} tokens, "
+            f"{evaluation.n_bytes:,} bytes"
+        )
+    return 0
+
+
+def _generate(config: GenerateConfig) -> int:
+    from minillm.generation import stream
+    from minillm.run import load_model
+    from minillm.runtime import resolve_device
+
+    model, tokenizer, _, _ = load_model(config.checkpoint, device=resolve_device(config.device))
+    prompt = sys.stdin.read() if config.prompt == "-" else config.prompt
+    token_ids = [tokenizer.bos_id, *tokenizer.encode(prompt)]
+    new_tokens = stream(
+        model,
+        token_ids,
+        max_new_tokens=config.max_new_tokens,
+        temperature=config.temperature,
+        top_k=config.top_k,
+        top_p=config.top_p,
+        eos_id=tokenizer.eos_id,
+        seed=config.seed,
+    )
+    if config.json:
+        token_ids = [*token_ids, *new_tokens]
+        text = tokenizer.decode(token_ids, skip_special=True)
+        print(json.dumps({"text": text, "token_ids": token_ids}))
+        return 0
+    characters = codecs.getincrementaldecoder("utf-8")("replace")  # a token may end inside one
+    print(prompt, end="", flush=True)
+    for token in new_tokens:
+        piece = tokenizer.decode_bytes([token], skip_special=True)
+        print(characters.decode(piece), end="", flush=True)
+    print(characters.decode(b"", final=True))
+    return 0
+
+
+def _tour(config: TourConfig) -> int:
+    from minillm.tour import take_tour
+
+    tour = take_tour(config, say=_say, show_bars=True)
+    if tour.report is None:
+        return tour.exit_status
+    for name, value in tour.bits_per_byte.items():
+        print(f"{value:6.2f} bits per byte  {name}")
+    print(f"\nreport: {tour.report.resolve().as_uri()}")
+    print("next:   make lab, then open notebooks/00_setup.ipynb")
+    return 0
+
+
+COMMANDS: Mapping[str, Command] = {
+    "tour": Command(TourConfig, _tour),
+    "pretrain": Command(PretrainConfig, _pretrain),
+    "evaluate": Command(EvaluateConfig, _evaluate),
+    "generate": Command(GenerateConfig, _generate),
+}
+
+
+def _say(text: str) -> None:
+    """Write a line to stderr, above the progress bar if one is shown."""
+    from tqdm.auto import tqdm
+
+    tqdm.write(text, file=sys.stderr)
+
+
+def _fail(error: object, status: int) -> int:
+    """Write one line to stderr and return the status."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    print(f"minillm: {text}", file=sys.stderr)
+    return status
+
+
+def _explain(error: OSError | MemoryError | RuntimeError) -> str:
+    """Say what a failure of the machine means; a fault of ours keeps its traceback."""
+    if isinstance(error, MemoryError) or "allocate" in str(error) or "out of memory" in str(error):
+        return (
+            "out of memory; try a smaller --batch-size (with --accumulate for the same step), "
+            "--context-length or --d-model. What was saved is intact: the same command continues"
+        )
+    if isinstance(error, OSError):
+        place = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror or error}{place}; what was saved before is intact"
+    raise error

@@ -1,0 +1,22 @@
+"""A training run: its folder, what it may train, and how it stops and continues.
+
+``table`` lists objectives and models; ``settings`` decides what the user left open; ``folder`` owns
+the files; ``opening`` begins or continues; ``pretrain`` is the run itself.
+"""
+
+from minillm.run.folder import RunFolder
+from minillm.run.judging import evaluate_checkpoint
+from minillm.run.pretrain import RunResult, pretrain
+from minillm.run.table import MODELS, OBJECTIVES, LoadedModel, load_model, make_model
+
+__all__ = [
+    "MODELS",
+    "OBJECTIVES",
+    "LoadedModel",
+    "RunFolder",
+    "RunResult",
+    "evaluate_checkpoint",
+    "load_model",
+    "make_model",
+    "pretrain",
+]

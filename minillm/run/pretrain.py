@@ -1,0 +1,336 @@
+"""Pretraining under one owner: train, judge, log, save, and continue as if nothing had happened."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from minillm.batch import Batch
+from minillm.checkpoint import (
+    load_optimizer,
+    load_weights,
+    model_tensors,
+    newest_valid,
+    optimizer_tensors,
+    read_checkpoint,
+    step_name,
+    write_checkpoint,
+)
+from minillm.config import PretrainConfig
+from minillm.data import PreparedData
+from minillm.errors import CheckpointError
+from minillm.evaluation import Evaluation
+from minillm.optim import make_optimizer
+from minillm.run.folder import FINAL, RunFolder
+from minillm.run.opening import Say, open_run
+from minillm.run.settings import last_stable_step, learning_rate_at
+from minillm.run.signals import StopRequest
+from minillm.run.table import OBJECTIVES, describe_model, make_model
+from minillm.runtime import (
+    derive_generator,
+    preserved_process_state,
+    random_state,
+    seeded_random_state,
+    set_random_state,
+)
+from minillm.training import StepResult, train
+
+N_KEPT = 2  # newest checkpoints: if the last one is damaged, the one before serves
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a call of ``pretrain`` ended."""
+
+    out: Path
+    step: int  # optimizer updates that the run has taken
+    n_steps: int  # that it was asked to take
+    best_step: int | None  # of the lowest validation loss
+    best_validation_loss: float | None  # nats per token
+    exit_status: int = 0  # 130 or 143 after a signal, with a checkpoint saved
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether ``final/`` is there."""
+        return self.exit_status == 0
+
+
+@dataclass(slots=True)
+class _Position:
+    """Where a run is, beside its weights; saved with every checkpoint."""
+
+    step: int = 0
+    n_tokens_seen: int = 0
+    best_step: int | None = None
+    best_validation_loss: float | None = None
+    n_without_better: int = 0  # validations since then
+
+    def note_validation(self, loss: float) -> bool:
+        """Remember a validation; say whether it is the best so far."""
+        if self.best_validation_loss is not None and loss >= self.best_validation_loss:
+            self.n_without_better += 1
+            return False
+        self.best_step, self.best_validation_loss, self.n_without_better = self.step, loss, 0
+        return True
+
+
+def say_nothing(text: str) -> None:
+    """Be quiet (the default ``say``)."""
+
+
+def pretrain(
+    config: PretrainConfig, *, say: Say = say_nothing, show_bars: bool = False
+) -> RunResult:
+    """Train a model on a corpus into a run's folder, or continue the run that is there.
+
+    A run that was killed at any moment and continued equals the uninterrupted one bit for bit,
+    on the same machine, torch and thread count. Ctrl-C and SIGTERM save a checkpoint first.
+
+    Args:
+        config: what to do. What it leaves open is decided at the start and stored.
+        say: gets one line for each thing that the user should know.
+        show_bars: progress bars on stderr (in a notebook: widgets).
+
+    Returns:
+        How it ended; ``final/`` holds the model if it is finished.
+
+    Raises:
+        ConfigError: the folder is in use, is no run, or is a run with other settings.
+        DataError: the corpus cannot be used.
+        CheckpointError: every checkpoint is damaged.
+        NumericalError: a loss that is not finite; the last checkpoint is kept.
+
+    Example:
+        ``pretrain(PretrainConfig(out=Path("runs/notes"), corpus=("notes/",), steps=500))``
+    """
+    folder = RunFolder(config.out)
+    progress = partial(tqdm, disable=not show_bars, leave=False)
+    with folder.locked(), preserved_process_state():
+        resolved, data = open_run(folder, config, say=say, progress=progress)
+        run = _Run(folder, resolved, data, say=say, show_bars=show_bars)
+        if run.is_finished():
+            say(f"{config.out} is finished: {run.position.step:,} steps were taken")
+            return run.result()
+        run.restore()
+        return run.advance()
+
+
+class _Run:
+    """A run while it is open: its settings, its data, its model and its position."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: PretrainConfig,
+        data: PreparedData,
+        *,
+        say: Say,
+        show_bars: bool,
+    ) -> None:
+        self.folder, self.config, self.data, self.say = folder, config, data, say
+        self.show_bars = show_bars
+        self.n_steps, self.position = config.steps or 0, _Position()
+        self.objective = OBJECTIVES[config.objective]
+        self.batch_at = self.objective.batches(data, config)
+        torch.set_num_threads(int(config.threads))
+        self.model = make_model(
+            config.model,
+            vocab_size=data.tokenizer.vocab_size,
+            architecture=config.architecture,
+            generator=derive_generator(config.seed, "weights"),
+            backend=config.backend if config.backend != "auto" else "sdpa",
+        ).to(config.device)
+        self.optimizer = make_optimizer(
+            self.model,
+            name=config.optimizer,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+
+    def result(self, exit_status: int = 0) -> RunResult:
+        """Say how the call ended."""
+        at = self.position
+        best = (at.best_step, at.best_validation_loss)
+        return RunResult(self.folder.path, at.step, self.n_steps, *best, exit_status)
+
+    # --- where the run is -----------------------------------------------------------------------
+
+    def is_finished(self) -> bool:
+        """Whether ``final/`` is intact and of the length that is asked for; then stand there."""
+        final = self.folder.path / FINAL
+        if not final.is_dir():
+            return False
+        try:
+            about = read_checkpoint(final)["config.json"]["run"]
+        except (CheckpointError, LookupError) as error:
+            self.say(f"warning: {error}; it is made again from the last checkpoint")
+            return False
+        self.position = _Position(**about["position"])
+        return about["n_steps"] == self.n_steps
+
+    def restore(self) -> None:
+        """Stand where the newest intact checkpoint was taken, or at the beginning."""
+        self.position = _Position()
+        newest = newest_valid(self.folder.path)
+        if newest is None:
+            set_random_state(seeded_random_state(self.config.seed))
+            self.folder.rewind_metrics(0)
+            return
+        checkpoint, problems = newest
+        for problem in problems:
+            self.say(f"warning: {problem}")
+        files = read_checkpoint(checkpoint)
+        state = files["state.json"]
+        load_weights(self.model, files["model.safetensors"])
+        load_optimizer(self.optimizer, files["optimizer.safetensors"], state["optimizer"])
+        set_random_state(state["random_state"])
+        self.position = _Position(**state["position"])
+        self.folder.rewind_metrics(self.position.step)
+        self.say(f"continuing after step {self.position.step:,} of {self.n_steps:,}")
+
+    # --- training -------------------------------------------------------------------------------
+
+    def advance(self) -> RunResult:
+        """Take the steps that are left; stop early on a signal or when patience ends."""
+        at = self.position
+        bar = tqdm(
+            total=self.n_steps,
+            initial=at.step,
+            desc="pretrain",
+            unit=" steps",
+            disable=not self.show_bars,
+        )
+        steps = train(
+            self.model,
+            self.optimizer,
+            self._micro_batches(at.step + 1),
+            max_grad_norm=self.config.max_grad_norm,
+            learning_rate=learning_rate_at(self.config),
+            first_step=at.step + 1,
+            autocast_dtype=getattr(torch, self.config.dtype),
+        )
+        with StopRequest() as stop, bar:
+            while not self._is_over():
+                metrics = self._take(next(steps))
+                _show(bar, metrics)
+                if stop.signal_number is not None:
+                    self._save()
+                    self.say(f"stopped after step {at.step:,}; the same command continues")
+                    return self.result(stop.exit_status)
+        self._finish()
+        return self.result()
+
+    def _micro_batches(self, first_step: int) -> Iterator[list[Batch]]:
+        for step in range(first_step, self.n_steps + 1):
+            first = (step - 1) * self.config.accumulate
+            numbers = range(first, first + self.config.accumulate)
+            yield [self.batch_at(number).to(self.config.device) for number in numbers]
+
+    def _is_over(self) -> bool:
+        patience = self.config.patience
+        is_patient = patience is None or self.position.n_without_better < patience
+        return self.position.step >= self.n_steps or not is_patient
+
+    def _take(self, result: StepResult) -> dict[str, Any]:
+        """Log a step, validate and save where that is due; return the log's line."""
+        at, config = self.position, self.config
+        at.step, at.n_tokens_seen = result.step, at.n_tokens_seen + result.n_tokens
+        metrics: dict[str, Any] = {
+            "step": at.step,
+            "loss": result.loss,
+            "losses": result.losses,
+            "n_tokens_seen": at.n_tokens_seen,
+            "learning_rate": result.learning_rate,
+            "grad_norm": result.grad_norm,
+        }
+        is_best = False
+        if at.step % config.eval_every == 0 or at.step == self.n_steps:
+            validation = self._validate()
+            is_best = at.note_validation(validation.loss)
+            metrics["validation_loss"] = validation.loss
+            metrics["validation_bits_per_byte"] = validation.bits_per_byte
+        self.folder.log(metrics)
+        if is_best or at.step % config.save_every == 0 or at.step in self._kept_steps():
+            self._save()
+        return metrics
+
+    def _validate(self, *, on_all: bool = False) -> Evaluation:
+        """Judge the model on the validation documents, or on the first ones of them."""
+        most = None if on_all else self.config.eval_tokens
+        documents = self.data.documents("validation", max_tokens=most)
+        return self.objective.judge(self.model, documents, self.data.n_bytes(documents))
+
+    # --- saving ---------------------------------------------------------------------------------
+
+    def _kept_steps(self) -> set[int]:
+        """Steps whose checkpoints stay: the last, and the one from which a run can be prolonged."""
+        stable = self.config.schedule == "warmup-stable-decay"
+        return {self.n_steps, last_stable_step(self.config)} if stable else {self.n_steps}
+
+    def _model_files(self) -> dict[str, Any]:
+        about = describe_model(self.model, name=self.config.model, objective=self.config.objective)
+        return {
+            "model.safetensors": model_tensors(self.model),
+            "config.json": about,
+            "tokenizer.json": self.data.tokenizer.to_json(),
+        }
+
+    def _save(self) -> None:
+        """Write a checkpoint to continue from, then remove those that nobody needs."""
+        tensors, description = optimizer_tensors(self.optimizer)
+        state = {
+            "position": asdict(self.position),
+            "optimizer": description,
+            "random_state": random_state(),
+        }
+        more = {"optimizer.safetensors": tensors, "state.json": state}
+        step = self.position.step
+        self.folder.sync_log()
+        path = write_checkpoint(
+            self.folder.path / step_name(step), self._model_files() | more, step=step
+        )
+        kept = {
+            self.folder.path / step_name(s)
+            for s in {*self._kept_steps(), self.position.best_step}
+            if s
+        }
+        for old in sorted(path.parent.glob("step-*"), reverse=True)[N_KEPT:]:
+            if old not in kept:
+                shutil.rmtree(old)
+
+    def _finish(self) -> None:
+        """Write ``final/``: the last step, or under ``patience`` the best one."""
+        at = self.position
+        if self.config.patience is not None and at.best_step not in (None, at.step):
+            best = read_checkpoint(
+                self.folder.path / step_name(at.best_step), ["model.safetensors"]
+            )
+            load_weights(self.model, best["model.safetensors"])
+        validation = self._validate(on_all=True)
+        files = self._model_files()
+        files["config.json"]["run"] = {
+            "position": asdict(at),
+            "n_steps": self.n_steps,
+            "validation": asdict(validation),
+        }
+        write_checkpoint(self.folder.path / FINAL, files, step=at.step)
+        self.say(
+            f"finished: {at.step:,} steps, validation {validation.loss:.3f} nats a token, "
+            f"{validation.bits_per_byte:.3f} bits a byte; the model is {self.folder.path / FINAL}"
+        )
+
+
+def _show(bar: tqdm, metrics: dict[str, Any]) -> None:
+    """Move the bar on by one step."""
+    numbers = {"loss": f"{metrics['loss']:.3f}"}
+    if "validation_loss" in metrics:
+        numbers["validation"] = f"{metrics['validation_loss']:.3f}"
+    bar.set_postfix(numbers, refresh=False)
+    bar.update()

@@ -1,0 +1,142 @@
+"""What can be trained: the objectives, the models that fit them, and how each is judged.
+
+A new objective is one more line of ``OBJECTIVES``; nothing else in the project lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from minillm.attention import AttentionBackend
+from minillm.batch import Batch
+from minillm.checkpoint import find_checkpoint, load_weights, read_checkpoint
+from minillm.config import DecoderConfig, PretrainConfig
+from minillm.data import PackedWindows, PreparedData
+from minillm.errors import CheckpointError, ConfigError
+from minillm.evaluation import Evaluation, evaluate_documents
+from minillm.models.base import LanguageModel
+from minillm.models.decoder import Decoder
+from minillm.objectives.causal import causal_batch
+from minillm.tokenizers import Tokenizer, load_tokenizer
+
+BatchAt = Callable[[int], Batch]  # micro-batch number, from 0 → the batch
+Judge = Callable[[Any, Sequence[np.ndarray], int], Evaluation]  # model, documents, their bytes
+
+MODELS: Mapping[str, Callable[..., DecoderConfig]] = {
+    "gpt": DecoderConfig.gpt,
+    "llama": DecoderConfig.llama,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """One way in which text supervises itself."""
+
+    models: tuple[str, ...]  # names in MODELS; the first is the default
+    batches: Callable[[PreparedData, PretrainConfig], BatchAt]
+    judge: Judge
+
+
+def _causal_batches(data: PreparedData, config: PretrainConfig) -> BatchAt:
+    """Packed windows; a window that crosses documents reads on, as GPT-2's did."""
+    windows = PackedWindows(
+        data.train,
+        context_length=config.context_length,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
+    bos_id = data.tokenizer.bos_id
+    return lambda index: causal_batch(windows.batch_at(index), bos_id=bos_id)
+
+
+def _judge_by_code_length(
+    model: LanguageModel, documents: Sequence[np.ndarray], n_bytes: int
+) -> Evaluation:
+    return evaluate_documents(model, documents, n_bytes=n_bytes)
+
+
+OBJECTIVES: Mapping[str, Objective] = {
+    "causal": Objective(
+        models=("gpt", "llama"), batches=_causal_batches, judge=_judge_by_code_length
+    ),
+}
+
+
+def make_model(
+    name: str,
+    *,
+    vocab_size: int,
+    architecture: Mapping[str, Any],
+    generator: torch.Generator | None = None,
+    backend: AttentionBackend = "sdpa",
+) -> Decoder:
+    """Build the model of a family with fresh weights.
+
+    Args:
+        name: a key of ``MODELS``.
+        vocab_size: V.
+        architecture: changes to the family's configuration.
+        generator: draws the weights.
+        backend: of attention.
+
+    Raises:
+        ConfigError: an unknown family, or settings that do not fit each other.
+
+    Example:
+        >>> model = make_model("llama", vocab_size=11, architecture={"d_model": 8, "n_heads": 2})
+        >>> model.config.norm
+        'rms_norm'
+    """
+    if name not in MODELS:
+        raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {name!r}")
+    config = MODELS[name](vocab_size=vocab_size, **architecture)
+    return Decoder(config, generator=generator, backend=backend)
+
+
+def describe_model(model: Decoder, *, name: str, objective: str) -> dict[str, Any]:
+    """Return what a checkpoint's ``config.json`` says, enough to build the model again."""
+    return {"model": name, "objective": objective, "architecture": asdict(model.config)}
+
+
+class LoadedModel(NamedTuple):
+    """A model from a checkpoint, ready to evaluate and to write, with its tokenizer."""
+
+    model: Decoder
+    tokenizer: Tokenizer
+    description: dict[str, Any]  # as ``describe_model``
+    folder: Path
+
+
+def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel:
+    """Open a trained model.
+
+    Args:
+        path: a run's folder (its ``final/`` or newest intact step), or one checkpoint.
+        device: where the model shall be.
+
+    Raises:
+        ConfigError: there is no checkpoint at ``path``.
+        CheckpointError: it is damaged, or of a model that this version does not know.
+
+    Example:
+        ``model, tokenizer, _, _ = load_model("runs/tour")``
+    """
+    folder = find_checkpoint(path)
+    files = read_checkpoint(folder, ["model.safetensors", "config.json", "tokenizer.json"])
+    description = files["config.json"]
+    try:
+        config = DecoderConfig(**description["architecture"])
+    except (LookupError, TypeError, ConfigError) as error:
+        raise CheckpointError(
+            f"{folder / 'config.json'} describes no model that this minillm knows: {error}"
+        ) from error
+    model = Decoder(config)
+    load_weights(model, files["model.safetensors"])
+    tokenizer = load_tokenizer(folder / "tokenizer.json")
+    return LoadedModel(model.to(device).eval(), tokenizer, description, folder)
