@@ -152,6 +152,8 @@ class PretrainConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0) or (value == 0 and name[0] != "w"):
                 raise ConfigError(f"{name} must be a positive finite number, got {value}")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {self.seed}")
         if self.corpus == ():
             raise ConfigError("corpus must name at least one corpus, file or folder")
         # The architecture's own rules, before anything is read or written.

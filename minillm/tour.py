@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -153,7 +154,7 @@ def _report(
         "How a language model teaches itself",
         subtitle="The whole way, taken once on your computer: from the English inside your own "
         "Python to a small model that predicts it.",
-        footer="Made by `minillm tour`. The notebooks exdocuments every step: `make lab`.",
+        footer="Made by `minillm tour`. The notebooks explain every step: `make lab`.",
     )
     _tell_text(report, data)
     _tell_tokens(report, data.tokenizer)
@@ -185,26 +186,27 @@ def _tell_text(report: Report, data: PreparedData) -> None:
             "bytes of text": f"{train['n_bytes'] + held_out['n_bytes']:,}",
         }
     )
-    rows = [
-        (
-            step["name"],
-            step["n_documents_in"],
-            step["n_changed"],
-            step["n_dropped"],
-            step["bytes_removed"],
-        )
-        for step in data.manifest["cleaning"]
-    ]
-    headers = ("step", "documents in", "changed", "dropped", "bytes removed")
-    n_touched = sum(row[2] + row[3] for row in rows)
-    report.table(
-        headers,
-        rows,
-        caption=f"Cleaning touched {n_touched:,} documents. Edited prose "
-        "hardly needs it; a folder of web pages would fill this table.",
-    )
+    beginning = data.tokenizer.decode(data.documents("validation")[0][1:-1].tolist())[:600]
+    report.samples([Sample("the beginning of a held-out document", beginning + " …")])
+    _tell_cleaning(report, data.manifest["cleaning"])
     if data.manifest["notice"]:
         report.callout(data.manifest["notice"], kind="warning")
+
+
+def _tell_cleaning(report: Report, steps: list[dict[str, Any]]) -> None:
+    """Show the steps that found something, and name those that looked in vain."""
+    rows = [
+        (s["name"], s["n_documents_in"], s["n_changed"], s["n_dropped"], s["bytes_removed"])
+        for s in steps
+    ]
+    found = [row for row in rows if row[2] or row[3]]
+    idle = ", ".join(row[0] for row in rows if row not in found)
+    headers = ("cleaning step", "documents in", "changed", "dropped", "bytes removed")
+    caption = f"Nothing to do for: {idle}." if idle else ""
+    if found:
+        report.table(headers, found, caption=caption)
+    else:
+        report.text(f"Cleaning looked at {rows[0][1]:,} documents and changed none. {caption}")
 
 
 def _tell_tokens(report: Report, tokenizer: Tokenizer) -> None:
@@ -220,8 +222,8 @@ def _tell_tokens(report: Report, tokenizer: Tokenizer) -> None:
     report.text(
         f"The vocabulary has **{tokenizer.vocab_size:,} tokens**: 256 bytes, 4 marks, and "
         f"{len(tokenizer.merges):,} pairs that were joined. The first pairs were "
-        f"{', '.join(merges)}; the longest tokens are now "
-        f"{', '.join(f'`{tokenizer.token_text(i)}`' for i in longest)}."
+        f"{' · '.join(merges)}. The longest tokens are now "
+        f"{' · '.join(f'`{tokenizer.token_text(i)}`' for i in longest)}."
     )
     ids = tokenizer.encode(SENTENCE)
     pieces = " ".join(f"`{tokenizer.token_text(i)}`" for i in ids)
@@ -271,7 +273,7 @@ def _tell_judgment(report: Report, bits: dict[str, float]) -> None:
         bits,
         highlight=OURS,
         caption="bits per UTF-8 byte of the held-out documents; "
-        "less is better, and 8 is no knowledge at all",
+        "less is better, and 8 would be every byte equally likely",
     )
     best_other = min(value for name, value in bits.items() if name != OURS)
     name = min((n for n in bits if n != OURS), key=bits.__getitem__)
@@ -284,7 +286,7 @@ def _tell_judgment(report: Report, bits: dict[str, float]) -> None:
         f"({best_other:.2f}): a compressor copies whole sentences that it has seen before, and "
         "this training was short. Give it more time: `minillm tour --seconds 600 --out runs/long`."
     )
-    report.callout(verdict, kind="result")
+    report.callout(verdict, kind="result" if ours < best_other else "note")
 
 
 def _tell_samples(

@@ -96,9 +96,10 @@ class RunFolder:
 
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Append one step; it survives the end of this process as soon as this returns."""
+        line = _line(metrics)
         if self._log is None:
             self._log = (self.path / METRICS).open("a", encoding="utf-8")
-        self._log.write(_line(metrics))
+        self._log.write(line)
         self._log.flush()
 
     def sync_log(self) -> None:

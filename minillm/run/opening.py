@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -53,14 +54,18 @@ def _begin(
     folder: RunFolder, config: PretrainConfig, *, say: Say, progress: Progress
 ) -> tuple[PretrainConfig, PreparedData]:
     words = resolve_words(config)
-    data = prepare_data(
-        folder.path / DATA,
-        load_corpus(config.corpus, errors=config.errors),
-        tokenizer=config.tokenizer,
-        vocab_size=config.vocab_size,
-        clean_steps=words.clean or (),
-        progress=progress,
-    )
+    with warnings.catch_warnings(record=True) as found:  # such as a corpus too small for BPE
+        warnings.simplefilter("always")
+        data = prepare_data(
+            folder.path / DATA,
+            load_corpus(config.corpus, errors=config.errors),
+            tokenizer=config.tokenizer,
+            vocab_size=config.vocab_size,
+            clean_steps=words.clean or (),
+            progress=progress,
+        )
+    for warning in found:
+        say(f"warning: {warning.message}")
     if data.manifest["notice"]:
         say(data.manifest["notice"])
     objective = OBJECTIVES[config.objective]
@@ -126,6 +131,8 @@ def _change_length(
     folder: RunFolder, before: PretrainConfig, after: PretrainConfig, *, say: Say
 ) -> None:
     """Go back to where the old and the new schedule still agree; refuse where they never did."""
+    if newest_valid(folder.path) is None:
+        return  # no step is saved: there is no past to contradict
     if before.schedule == "warmup-cosine":
         raise ConfigError(
             f"{folder.path} was planned for {before.steps} steps: under a cosine schedule every "
@@ -133,8 +140,6 @@ def _change_length(
             "choose another --out (runs under warmup-stable-decay can be prolonged)"
         )
     limit = min(last_stable_step(before), last_stable_step(after))
-    if newest_valid(folder.path) is None:
-        return  # nothing was done yet
     kept = newest_valid(folder.path, before=limit + 1)
     if kept is None:
         raise ConfigError(

@@ -307,24 +307,29 @@ class _Run:
 
     def _finish(self) -> None:
         """Write ``final/``: the last step, or under ``patience`` the best one."""
-        at = self.position
-        if self.config.patience is not None and at.best_step not in (None, at.step):
-            best = read_checkpoint(
-                self.folder.path / step_name(at.best_step), ["model.safetensors"]
-            )
-            load_weights(self.model, best["model.safetensors"])
+        if self.config.patience is not None and self.position.best_step is not None:
+            self._take_back_the_best(self.position.best_step)
         validation = self._validate(on_all=True)
         files = self._model_files()
         files["config.json"]["run"] = {
-            "position": asdict(at),
+            "position": asdict(self.position),
             "n_steps": self.n_steps,
             "validation": asdict(validation),
         }
-        write_checkpoint(self.folder.path / FINAL, files, step=at.step)
+        step = self.position.step
+        final = write_checkpoint(self.folder.path / FINAL, files, step=step)
         self.say(
-            f"finished: {at.step:,} steps, validation {validation.loss:.3f} nats a token, "
-            f"{validation.bits_per_byte:.3f} bits a byte; the model is {self.folder.path / FINAL}"
+            f"finished: {step:,} steps, validation {validation.loss:.3f} nats a token, "
+            f"{validation.bits_per_byte:.3f} bits a byte; the model is in {final}"
         )
+
+    def _take_back_the_best(self, step: int) -> None:
+        try:
+            best = read_checkpoint(self.folder.path / step_name(step), ["model.safetensors"])
+        except CheckpointError as error:
+            self.say(f"warning: {error}; the last step is taken instead of the best one")
+            return
+        load_weights(self.model, best["model.safetensors"])
 
 
 def _show(bar: tqdm, metrics: dict[str, Any]) -> None:

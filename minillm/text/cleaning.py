@@ -176,9 +176,13 @@ class _Spool:
 
     def __init__(self, documents: Iterable[Document]) -> None:
         self._file = tempfile.SpooledTemporaryFile(self.MEMORY_BYTES)  # noqa: SIM115 - see close
-        for document in documents:
-            line = json.dumps([document.text, document.source])
-            self._file.write(line.encode() + b"\n")
+        try:
+            for document in documents:
+                line = json.dumps([document.text, document.source])
+                self._file.write(line.encode() + b"\n")
+        except BaseException:  # what is being read may fail
+            self.close()
+            raise
 
     def __iter__(self) -> Iterator[Document]:
         self._file.seek(0)
