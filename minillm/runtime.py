@@ -8,6 +8,7 @@ Torch is imported inside the functions, so that ``minillm --version`` need not w
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 import platform
 import random
@@ -28,7 +29,11 @@ def derive_seed(seed: int, *keys: int | str) -> int:
 
     Args:
         seed: the run's seed, 0 <= seed < 2**63.
-        keys: what the numbers are for, such as ``("windows", epoch)``.
+        keys: what the numbers are for, such as ``"windows", epoch``. NumPy's integers and a
+            tensor's count as Python's.
+
+    Returns:
+        An integer from 0 to 2**63 - 1.
 
     Raises:
         ConfigError: if the seed is out of range.
@@ -39,7 +44,8 @@ def derive_seed(seed: int, *keys: int | str) -> int:
     """
     if not 0 <= seed <= MAX_SEED:
         raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {seed}")
-    digest = hashlib.sha256(repr((seed, *keys)).encode()).digest()
+    plain = [key if isinstance(key, str) else operator.index(key) for key in (seed, *keys)]
+    digest = hashlib.sha256(repr(tuple(plain)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
@@ -53,17 +59,20 @@ def derive_generator(seed: int, *keys: int | str) -> torch.Generator:
 def random_state() -> dict[str, object]:
     """Return the global random states of Python, NumPy and torch, as JSON-able values.
 
-    ``set_random_state`` restores them: the next draw of each is then the same.
+    ``set_random_state`` restores them: the next draw of each is then the same. A GPU draws its
+    dropout from a state of its own, which is among them once torch has used CUDA.
     """
     import numpy as np
     import torch
 
     version, internal, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     return {
         "python": [version, list(internal), gauss],
-        "numpy": [name, keys.tolist(), position, has_gauss, cached],
+        "numpy": [name, np.asarray(keys).tolist(), *rest],
         "torch": torch.get_rng_state().numpy().tobytes().hex(),
+        "cuda": [state.numpy().tobytes().hex() for state in on_gpus],
     }
 
 
@@ -72,47 +81,79 @@ def set_random_state(state: Mapping[str, object]) -> None:
     import numpy as np
     import torch
 
+    def tensor(state: object) -> torch.Tensor:
+        return torch.frombuffer(bytearray.fromhex(str(state)), dtype=torch.uint8)
+
     version, internal, gauss = state["python"]  # type: ignore[misc]
     random.setstate((version, tuple(internal), gauss))
     np.random.set_state(tuple(state["numpy"]))  # type: ignore[arg-type] # noqa: NPY002
-    raw = bytearray.fromhex(str(state["torch"]))
-    torch.set_rng_state(torch.frombuffer(raw, dtype=torch.uint8))
+    torch.set_rng_state(tensor(state["torch"]))
+    on_gpus = [tensor(one) for one in state["cuda"]]  # type: ignore[union-attr]
+    if on_gpus and torch.cuda.device_count() == len(on_gpus):  # else it is another machine
+        torch.cuda.set_rng_state_all(on_gpus)
 
 
 def resolve_device(device: str) -> str:
-    """Return ``device``, or for ``"auto"`` CUDA where there is one, else the CPU."""
+    """Return ``device``, or for ``"auto"`` CUDA where there is one, else the CPU.
+
+    Args:
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+
+    Raises:
+        ConfigError: if there is no such device.
+    """
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda was asked for, but torch sees no CUDA GPU; use cpu or auto")
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = "unknown"
+    exists = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    if not exists.get(kind, False):
+        raise ConfigError(f"torch sees no device {device!r} on this machine; use cpu or auto")
     return device
 
 
 def resolve_dtype(dtype: str, *, device: str) -> str:
-    """Return ``dtype``, or for ``"auto"`` bfloat16 only where a probe finds it clearly faster."""
+    """Return ``dtype``, or for ``"auto"`` bfloat16 only where it is known to be faster.
+
+    Args:
+        dtype: ``"auto"``, ``"float32"`` or ``"bfloat16"``. (float16 would need its loss scaled.)
+        device: from ``resolve_device``. A CPU is measured; a GPU is asked.
+
+    Raises:
+        ConfigError: if the format is another one.
+    """
+    if dtype not in ("auto", "float32", "bfloat16"):
+        raise ConfigError(f"dtype must be auto, float32 or bfloat16, got {dtype!r}")
     if dtype != "auto":
         return dtype
-    if device != "cpu":
-        return "bfloat16"
-    return "bfloat16" if bfloat16_speedup() > 1.5 else "float32"
+    if device == "cpu":
+        is_faster = bfloat16_speedup() > 1.5
+    else:
+        import torch
+
+        is_faster = device.startswith("cuda") and torch.cuda.is_bf16_supported(False)
+    return "bfloat16" if is_faster else "float32"
 
 
 def bfloat16_speedup(size: int = 384, n_repeats: int = 3) -> float:
     """Measure how many times faster a (size × size) matrix product is in bfloat16 than in float32.
 
-    Takes a few milliseconds; the minimum over the repeats ignores other users of the machine.
+    Takes some milliseconds, 0.2 s where the CPU has to emulate bfloat16; the minimum over the
+    repeats ignores other users of the machine.
     """
     import torch
 
     def seconds(dtype: torch.dtype) -> float:
         x = torch.ones(size, size, dtype=dtype)
-        x @ x  # the first product pays for set-up
+        torch.mm(x, x)  # the first product pays for set-up
         times = []
         for _ in range(n_repeats):
             start = time.perf_counter()
-            x @ x
+            torch.mm(x, x)
             times.append(time.perf_counter() - start)
         return min(times)
 
