@@ -293,7 +293,8 @@ def load_prepared(folder: Path) -> PreparedData:
         raise
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise DataError(
-            f"{folder} is not a prepared corpus ({error!r}); delete it to prepare it again"
+            f"{folder} is not a prepared corpus ({type(error).__name__}: {error}); delete it to "
+            "prepare it again"
         ) from error
     return PreparedData(folder, tokenizer, train, validation, manifest)
 

@@ -41,11 +41,14 @@ def test_the_losses_add_up_to_the_code_length():
     assert nats == pytest.approx(-math.log(0.25 * 0.75 * 0.125 * 0.25 * 0.9375))
 
 
-def test_the_window_is_left_alone_and_nothing_is_drawn():
+@pytest.mark.parametrize("bos_id", [None, BOS])
+def test_the_window_is_left_alone_and_nothing_is_drawn(bos_id):
     token_ids = torch.tensor([[BOS, 1, BOS]])
     generator = torch.Generator().manual_seed(0)
     state = generator.get_state()
-    causal_batch(token_ids, generator, bos_id=BOS)
+    batch = causal_batch(token_ids, generator, bos_id=bos_id)
+    batch.targets.fill_(IGNORE_INDEX)  # a caller may hide more of them
+    assert batch.inputs.tolist() == [[BOS, 1]]
     assert token_ids.tolist() == [[BOS, 1, BOS]]
     assert torch.equal(generator.get_state(), state)
 
