@@ -7,14 +7,16 @@ Torch is imported inside the functions, so that ``minillm --version`` need not w
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 import operator
 import os
 import platform
 import random
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from minillm.errors import ConfigError
 
@@ -65,32 +67,66 @@ def random_state() -> dict[str, object]:
     import numpy as np
     import torch
 
-    version, internal, gauss = random.getstate()
-    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
     on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    numpy_state = np.random.get_state(legacy=True)  # noqa: NPY002
+    return _random_states(random.getstate(), numpy_state, torch.get_rng_state(), on_gpus)
+
+
+def seeded_random_state(seed: int) -> dict[str, object]:
+    """Return the state that ``random_state`` would after seeding Python, NumPy and torch anew."""
+    import numpy as np
+    import torch
+
+    python_state = random.Random(derive_seed(seed, "python")).getstate()
+    numpy_state = np.random.RandomState(derive_seed(seed, "numpy") % 2**32).get_state(legacy=True)
+    devices = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    torch_seed = derive_seed(seed, "torch")
+    on_cpu, *on_gpus = (torch.Generator(d).manual_seed(torch_seed).get_state() for d in devices)
+    return _random_states(python_state, numpy_state, on_cpu, on_gpus)
+
+
+def _random_states(
+    python_state: tuple, numpy_state: Any, torch_state: torch.Tensor, on_gpus: list[torch.Tensor]
+) -> dict[str, object]:
+    """Write the states as JSON can."""
+    version, internal, gauss = python_state
+    name, keys, *rest = numpy_state
     return {
         "python": [version, list(internal), gauss],
-        "numpy": [name, np.asarray(keys).tolist(), *rest],
-        "torch": torch.get_rng_state().numpy().tobytes().hex(),
+        "numpy": [name, keys.tolist(), *rest],
+        "torch": torch_state.numpy().tobytes().hex(),
         "cuda": [state.numpy().tobytes().hex() for state in on_gpus],
     }
 
 
-def set_random_state(state: Mapping[str, object]) -> None:
+def set_random_state(state: Mapping[str, Any]) -> None:
     """Restore what ``random_state`` returned."""
     import numpy as np
     import torch
 
-    def tensor(state: object) -> torch.Tensor:
-        return torch.frombuffer(bytearray.fromhex(str(state)), dtype=torch.uint8)
+    def tensor(state: str) -> torch.Tensor:
+        return torch.frombuffer(bytearray.fromhex(state), dtype=torch.uint8)
 
-    version, internal, gauss = state["python"]  # type: ignore[misc]
+    version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
-    np.random.set_state(tuple(state["numpy"]))  # type: ignore[arg-type] # noqa: NPY002
+    np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
     torch.set_rng_state(tensor(state["torch"]))
-    on_gpus = [tensor(one) for one in state["cuda"]]  # type: ignore[union-attr]
+    on_gpus = [tensor(one) for one in state["cuda"]]
     if on_gpus and torch.cuda.device_count() == len(on_gpus):  # else it is another machine
         torch.cuda.set_rng_state_all(on_gpus)
+
+
+@contextlib.contextmanager
+def preserved_process_state() -> Iterator[None]:
+    """Give the caller's random states and thread count back at the end."""
+    import torch
+
+    state, n_threads = random_state(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        set_random_state(state)
+        torch.set_num_threads(n_threads)
 
 
 def resolve_device(device: str) -> str:
@@ -161,12 +197,18 @@ def bfloat16_speedup(size: int = 384, n_repeats: int = 3) -> float:
 
 
 def fastest(candidates: Mapping[str, Callable[[], object]], *, n_repeats: int = 3) -> str:
-    """Return the name of the call that takes the least time, each tried in turn, interleaved."""
-    best = dict.fromkeys(candidates, float("inf"))
+    """Return the name of the call that takes the least time, each tried in turn, interleaved.
+
+    A call that takes twice the best one's time is not tried again: two threads on a busy machine
+    can be 25 times slower than one, and a probe should not wait for that three times.
+    """
     for call in candidates.values():
         call()  # warm up
+    best = dict.fromkeys(candidates, float("inf"))
     for _ in range(n_repeats):
         for name, call in candidates.items():
+            if math.isfinite(best[name]) and best[name] > 2 * min(best.values()):
+                continue
             start = time.perf_counter()
             call()
             best[name] = min(best[name], time.perf_counter() - start)
