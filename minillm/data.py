@@ -173,6 +173,9 @@ class PreparedData:
             split: ``"train"`` or ``"validation"``.
             max_tokens: the most tokens of all of them together.
 
+        Returns:
+            int64 arrays of their own, as torch indexes with nothing narrower.
+
         Raises:
             ConfigError: if there is no such split.
         """
@@ -180,11 +183,11 @@ class PreparedData:
             raise ConfigError(f'split must be "train" or "validation", got {split!r}')
         stream = self.train if split == "train" else self.validation
         starts = np.flatnonzero(stream == self.tokenizer.bos_id)
-        chosen = np.split(stream, starts[1:])
-        if max_tokens is None:
-            return chosen
-        n_tokens = np.cumsum([len(document) for document in chosen])
-        return chosen[: max(1, int((n_tokens <= max_tokens).sum()))]
+        ends = np.append(starts[1:], len(stream))
+        if max_tokens is not None:
+            ends = ends[: max(1, int((ends <= max_tokens).sum()))]
+        spans = zip(starts, ends, strict=False)  # a limit leaves the last ends out
+        return [stream[start:end].astype(np.int64) for start, end in spans]
 
     def n_bytes(self, documents: Iterable[np.ndarray]) -> int:
         """Count the UTF-8 bytes of the documents' text, without bos and eos."""
@@ -256,10 +259,8 @@ def _check_replaceable(folder: Path) -> None:
         raise ConfigError(f"{folder} is a file: choose another name for the prepared corpus")
     found = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     if foreign := [name for name in found if name not in _FILES]:
-        raise ConfigError(
-            f"{folder} holds {', '.join(foreign[:5])}, not of a prepared corpus; choose another "
-            "folder or move that away"
-        )
+        names = ", ".join(foreign[:5])
+        raise ConfigError(f"{folder} holds {names}, not of a prepared corpus: choose another")
 
 
 def _fill(

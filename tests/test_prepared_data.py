@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 from minillm import data
+from minillm.config import DecoderConfig
 from minillm.data import corpus_sha256, load_prepared, prepare_data
 from minillm.errors import ConfigError, DataError
+from minillm.evaluation import (
+    evaluate_documents,
+    uniform_bits_per_byte,
+    unigram_bits_per_byte,
+)
+from minillm.models.decoder import Decoder
 from minillm.text.documents import Document, split_documents, stable_hash
 
 
@@ -120,6 +127,22 @@ def test_large_vocabularies_get_wider_numbers(folder, monkeypatch, vocab_size):
     prepared = prepare_data(folder, corpus(2), tokenizer="bytes")
     assert prepared.train.tolist() == [256, vocab_size - 1, 257]
     assert prepared.train.itemsize == (2 if vocab_size == 2**16 else 4)
+
+
+def test_documents_are_what_evaluation_takes(prepared):
+    """Maps of narrow integers are not: torch neither writes to them nor indexes with them."""
+    documents = prepared.documents("validation")
+    n_bytes = prepared.n_bytes(documents)
+    unigram = unigram_bits_per_byte([], documents, n_bytes=n_bytes, vocab_size=300)
+    assert unigram == pytest.approx(
+        uniform_bits_per_byte(documents, n_bytes=n_bytes, vocab_size=300)
+    )
+    model = Decoder(DecoderConfig.gpt(vocab_size=300, d_model=4, n_heads=1, n_layers=1))
+    evaluation = evaluate_documents(model, documents, n_bytes=n_bytes)
+    assert evaluation.n_tokens == sum(len(document) - 1 for document in documents)
+    before = prepared.validation.copy()
+    documents[0][:] = 0
+    assert np.array_equal(prepared.validation, before)
 
 
 def test_the_first_documents_up_to_a_size(prepared):
