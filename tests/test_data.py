@@ -30,6 +30,14 @@ def test_an_item_depends_on_seed_and_position_only(n_items, seed, positions):
         assert shuffle.at(position) == EndlessShuffle(n_items, seed=seed).at(position)
 
 
+def test_the_next_batch_needs_no_state_row16():
+    """After any number of batches, the one that is due is known from its number alone."""
+    read = windows_of(50, 5, batch_size=4)
+    expected = [read.batch_at(index) for index in range(40)]
+    for index in (0, 3, 17, 39):
+        assert torch.equal(windows_of(50, 5, batch_size=4).batch_at(index), expected[index])
+
+
 def test_epochs_and_seeds_differ():
     orders = {
         tuple(EndlessShuffle(20, seed=seed).at(epoch * 20 + i)[1] for i in range(20))
