@@ -4,6 +4,9 @@ A prepared corpus is a folder, written once: ``tokenizer.json``, the token ids o
 and the validation documents one after the other (``train.bin``, ``validation.bin``, little-endian
 uint16 or uint32) and ``manifest.json`` with the counts, the hashes and what cleaning removed.
 A document is ``bos … eos``; ``bos`` occurs nowhere else, so the boundaries need no second file.
+
+Preparing holds the cleaned documents in memory, a few times the size of the text; what was
+prepared is read through memory maps and may be larger than memory.
 """
 
 from __future__ import annotations
@@ -14,21 +17,24 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from minillm.errors import DataError
+from minillm.errors import ConfigError, DataError
 from minillm.runtime import derive_generator
 from minillm.text.cleaning import CleaningReport, clean
-from minillm.text.documents import Document, split_documents
+from minillm.text.documents import Document, Split, split_documents
 from minillm.tokenizers import load_tokenizer, train_tokenizer
 from minillm.tokenizers.base import Tokenizer
 
 Item = TypeVar("Item")
 Progress = Callable[..., Iterable]  # such as tqdm: an iterable and keywords in, the items out
+SplitName = Literal["train", "validation"]
+_SPLITS = ("train", "validation")
+_FILES = ("manifest.json", "tokenizer.json", "train.bin", "validation.bin")  # of a prepared corpus
 
 
 def no_progress(items: Iterable[Item], **_: object) -> Iterable[Item]:
@@ -36,37 +42,43 @@ def no_progress(items: Iterable[Item], **_: object) -> Iterable[Item]:
     return items
 
 
-# --- shuffling with an exact position ---------------------------------------------------------
-
-
 class EndlessShuffle:
     """An endless sequence of item numbers: every epoch visits each item once, in a new order.
 
     The k-th number is a pure function of (seed, k): nothing is consumed, so "where was I" is
-    one integer and a resumed run reads on exactly where it stopped.
+    one integer and a resumed run reads on exactly where it stopped. Several threads may read.
+
+    Example:
+        >>> shuffle = EndlessShuffle(3, seed=0)
+        >>> sorted(shuffle.at(position) for position in range(3, 6))
+        [(1, 0), (1, 1), (1, 2)]
     """
 
     def __init__(self, n_items: int, *, seed: int) -> None:
         if n_items < 1:
             raise DataError("there is nothing to shuffle: 0 items")
         self.n_items, self.seed = n_items, seed
-        self._epoch, self._order = -1, torch.empty(0)
+        self._cached = -1, torch.empty(0)  # (epoch, order)
 
     def at(self, position: int) -> tuple[int, int]:
         """Return (epoch, item number) at ``position`` >= 0 of the sequence."""
+        if position < 0:
+            raise ValueError(f"position must be 0 or more, got {position}")
         epoch, index = divmod(position, self.n_items)
-        if epoch != self._epoch:
+        cached_epoch, order = self._cached  # both at once: another thread may replace the pair
+        if epoch != cached_epoch:
             generator = derive_generator(self.seed, "shuffle", epoch)
-            self._order = torch.randperm(self.n_items, generator=generator)
-            self._epoch = epoch
-        return epoch, int(self._order[index])
+            order = torch.randperm(self.n_items, generator=generator)
+            self._cached = epoch, order
+        return epoch, int(order[index])
 
 
 class PackedWindows:
     """Batches of windows of T + 1 tokens cut from one long stream of documents.
 
-    Neighboring windows share one token, so that every token is a target once an epoch. Each
+    Neighboring windows share one token, so that no token is a target twice in an epoch. Each
     epoch starts cutting at another place: else the same tokens would always lack their context.
+    For that, fewer than 2 T tokens at the two ends of the stream sit out, other ones each epoch.
 
     Args:
         token_ids: (N,) integers, any width; may be a memory map larger than memory.
@@ -76,6 +88,7 @@ class PackedWindows:
 
     Raises:
         DataError: if the stream is shorter than one window.
+        ConfigError: if a size is not positive.
 
     Example:
         >>> windows = PackedWindows(np.arange(100), context_length=8, batch_size=3, seed=0)
@@ -86,6 +99,7 @@ class PackedWindows:
     def __init__(
         self, token_ids: np.ndarray, *, context_length: int, batch_size: int, seed: int
     ) -> None:
+        _check_positive(context_length=context_length, batch_size=batch_size)
         n_whole = (len(token_ids) - 1) // context_length
         if n_whole < 1:
             raise DataError(
@@ -125,6 +139,7 @@ class ShuffledDocuments:
     def __init__(
         self, documents: Sequence[Sequence[Sequence[int]]], *, batch_size: int, seed: int
     ) -> None:
+        _check_positive(batch_size=batch_size)
         self.documents, self.batch_size = documents, batch_size
         self._order = EndlessShuffle(len(documents), seed=seed)
 
@@ -135,7 +150,10 @@ class ShuffledDocuments:
         return [self.documents[self._order.at(place)[1]] for place in places]
 
 
-# --- the prepared corpus ----------------------------------------------------------------------
+def _check_positive(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ConfigError(f"{name} must be positive, got {size}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,22 +166,35 @@ class PreparedData:
     validation: np.ndarray
     manifest: dict
 
-    def documents(self, split: str, *, max_tokens: int | None = None) -> list[np.ndarray]:
-        """Return documents of ``"train"`` or ``"validation"``, the first ones up to a size."""
+    def documents(self, split: SplitName, *, max_tokens: int | None = None) -> list[np.ndarray]:
+        """Return a split's documents, each bos … eos; with a limit the first, at least one.
+
+        Args:
+            split: ``"train"`` or ``"validation"``.
+            max_tokens: the most tokens of all of them together.
+
+        Returns:
+            int64 arrays of their own, as torch indexes with nothing narrower.
+
+        Raises:
+            ConfigError: if there is no such split.
+        """
+        if split not in _SPLITS:
+            raise ConfigError(f'split must be "train" or "validation", got {split!r}')
         stream = self.train if split == "train" else self.validation
         starts = np.flatnonzero(stream == self.tokenizer.bos_id)
-        chosen = np.split(stream, starts[1:])
-        if max_tokens is None:
-            return chosen
-        n_tokens = np.cumsum([len(document) for document in chosen])
-        return chosen[: max(1, int((n_tokens <= max_tokens).sum()))]
+        ends = np.append(starts[1:], len(stream))
+        if max_tokens is not None:
+            ends = ends[: max(1, int((ends <= max_tokens).sum()))]
+        spans = zip(starts, ends, strict=False)  # a limit leaves the last ends out
+        return [stream[start:end].astype(np.int64) for start, end in spans]
 
     def n_bytes(self, documents: Iterable[np.ndarray]) -> int:
         """Count the UTF-8 bytes of the documents' text, without bos and eos."""
         decode = self.tokenizer.decode_bytes
         return sum(len(decode(document[1:-1].tolist())) for document in documents)
 
-    def text(self, split: str) -> str:
+    def text(self, split: SplitName) -> str:
         """Return the text of a split, documents separated by blank lines."""
         documents = self.documents(split)
         return "\n\n".join(self.tokenizer.decode(d[1:-1].tolist()) for d in documents)
@@ -173,7 +204,7 @@ def prepare_data(
     folder: Path,
     documents: Iterable[Document],
     *,
-    tokenizer: str = "bpe",
+    tokenizer: Literal["bytes", "bpe"] = "bpe",
     vocab_size: int = 2048,
     clean_steps: Sequence[str] = (),
     progress: Progress = no_progress,
@@ -184,7 +215,7 @@ def prepare_data(
     would leak it. The folder appears whole or not at all.
 
     Args:
-        folder: where the prepared corpus goes; replaced if it exists.
+        folder: where the prepared corpus goes; an earlier one of that name is replaced.
         documents: the raw corpus, streamed.
         tokenizer: ``"bytes"`` or ``"bpe"``.
         vocab_size: number of token ids, for ``"bpe"``.
@@ -193,59 +224,94 @@ def prepare_data(
 
     Raises:
         DataError: if nothing is left to train on.
+        ConfigError: if ``folder`` holds something else, or a setting does not fit.
     """
+    _check_replaceable(folder)
     digest, report = hashlib.sha256(), CleaningReport()
     hashed = _hash_each(documents, digest)
     kept = list(progress(clean(hashed, clean_steps, report), desc="read and clean", unit=" docs"))
-    if not any(document.text.strip() for document in kept):
-        raise DataError(f"no text is left after cleaning (steps: {', '.join(clean_steps)})")
     split = split_documents(kept)
-    texts = (document.text for document in split.train)
-    learned = train_tokenizer(
-        tokenizer, progress(texts, desc="tokenizer", unit=" docs"), vocab_size
-    )
-
-    work = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    learned.save(work / "tokenizer.json")
+    learned_from = progress(split.train, desc="tokenizer", unit=" docs")
+    learned = train_tokenizer(tokenizer, (document.text for document in learned_from), vocab_size)
     manifest = {
         "corpus_sha256": digest.hexdigest(),
-        "token_dtype": "<u2" if learned.vocab_size <= 2**16 else "<u4",
         "vocab_size": learned.vocab_size,
         "notice": split.notice,
+        "n_duplicates": split.n_duplicates,
         "cleaning": report.to_json(),
-        "splits": {},
     }
-    for name, part in (("train", split.train), ("validation", split.validation)):
-        bar = progress(part, desc=f"encode {name}", unit=" docs")
-        manifest["splits"][name] = _write_stream(work / f"{name}.bin", bar, learned, manifest)
-    (work / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    work.rename(folder)
+    work = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(work, ignore_errors=True)  # what a killed process left
+    try:
+        work.mkdir(parents=True)
+        _fill(work, split, learned, manifest, progress)
+        shutil.rmtree(folder, ignore_errors=True)
+        work.rename(folder)
+    except BaseException:  # Ctrl-C too
+        shutil.rmtree(work, ignore_errors=True)
+        raise
     return load_prepared(folder)
 
 
+def _check_replaceable(folder: Path) -> None:
+    """Refuse to delete what is no prepared corpus."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file: choose another name for the prepared corpus")
+    found = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if foreign := [name for name in found if name not in _FILES]:
+        names = ", ".join(foreign[:5])
+        raise ConfigError(f"{folder} holds {names}, not of a prepared corpus: choose another")
+
+
+def _fill(
+    work: Path, split: Split, tokenizer: Tokenizer, manifest: dict, progress: Progress
+) -> None:
+    """Write the four files; the manifest last, with the hashes of the others."""
+    tokenizer.save(work / "tokenizer.json")
+    manifest["tokenizer_sha256"] = _file_sha256(work / "tokenizer.json")
+    manifest["splits"] = {}
+    for name, part in zip(_SPLITS, (split.train, split.validation), strict=True):
+        bar = progress(part, desc=f"encode {name}", unit=" docs")
+        manifest["splits"][name] = _write_stream(work / f"{name}.bin", bar, tokenizer)
+    (work / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
 def load_prepared(folder: Path) -> PreparedData:
-    """Open what ``prepare_data`` stored.
+    """Open what ``prepare_data`` stored, after comparing each file with its SHA-256.
 
     Raises:
-        DataError: if the folder or a file of it is missing or does not fit its manifest.
+        DataError: if the folder or a file of it is missing, damaged or of another corpus.
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        streams = {}
-        for name, about in manifest["splits"].items():
-            path = folder / f"{name}.bin"
-            streams[name] = np.memmap(path, dtype=manifest["token_dtype"], mode="r")
-            if len(streams[name]) != about["n_tokens"]:
-                raise DataError(f"{path} has {len(streams[name])} tokens, not {about['n_tokens']}")
+        _check_hash(folder / "tokenizer.json", manifest["tokenizer_sha256"])
+        for name in _SPLITS:
+            _check_hash(folder / f"{name}.bin", manifest["splits"][name]["sha256"])
         tokenizer = load_tokenizer(folder / "tokenizer.json")
-    except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{folder} is not a prepared corpus: {error}") from error
-    return PreparedData(folder, tokenizer, streams["train"], streams["validation"], manifest)
+        dtype = _token_dtype(tokenizer)
+        train, validation = (np.memmap(folder / f"{n}.bin", dtype, mode="r") for n in _SPLITS)
+    except DataError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{folder} is not a prepared corpus ({type(error).__name__}: {error}); delete it to "
+            "prepare it again"
+        ) from error
+    return PreparedData(folder, tokenizer, train, validation, manifest)
+
+
+def _token_dtype(tokenizer: Tokenizer) -> np.dtype:
+    return np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    if _file_sha256(path) != expected:
+        raise DataError(f"{path} is damaged: delete {path.parent} to prepare the corpus again")
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def corpus_sha256(documents: Iterable[Document]) -> str:
@@ -266,21 +332,19 @@ def _hash_each(documents: Iterable[Document], digest: hashlib._Hash) -> Iterator
 
 
 def _write_stream(
-    path: Path, documents: Iterable[Document], tokenizer: Tokenizer, manifest: dict
+    path: Path, documents: Iterable[Document], tokenizer: Tokenizer
 ) -> dict[str, int | str]:
     """Write the documents' token ids one after the other; return what was counted."""
     n_tokens = n_documents = n_bytes = 0
-    digest = hashlib.sha256()
     with path.open("wb") as file:
         for document in documents:
-            ids = np.array(tokenizer.encode_document(document.text), manifest["token_dtype"])
+            ids = np.array(tokenizer.encode_document(document.text), _token_dtype(tokenizer))
             file.write(ids.tobytes())
-            digest.update(ids.tobytes())
             n_tokens, n_documents = n_tokens + len(ids), n_documents + 1
             n_bytes += len(document.text.encode("utf-8"))
     return {
         "n_documents": n_documents,
         "n_tokens": n_tokens,
         "n_bytes": n_bytes,
-        "sha256": digest.hexdigest(),
+        "sha256": _file_sha256(path),
     }

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import operator
 import os
 import platform
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minillm.errors import ConfigError
 
@@ -30,7 +31,11 @@ def derive_seed(seed: int, *keys: int | str) -> int:
 
     Args:
         seed: the run's seed, 0 <= seed < 2**63.
-        keys: what the numbers are for, such as ``("windows", epoch)``.
+        keys: what the numbers are for, such as ``"windows", epoch``. NumPy's integers and a
+            tensor's count as Python's.
+
+    Returns:
+        An integer from 0 to 2**63 - 1.
 
     Raises:
         ConfigError: if the seed is out of range.
@@ -41,7 +46,8 @@ def derive_seed(seed: int, *keys: int | str) -> int:
     """
     if not 0 <= seed <= MAX_SEED:
         raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {seed}")
-    digest = hashlib.sha256(repr((seed, *keys)).encode()).digest()
+    plain = [key if isinstance(key, str) else operator.index(key) for key in (seed, *keys)]
+    digest = hashlib.sha256(repr(tuple(plain)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
@@ -55,66 +61,135 @@ def derive_generator(seed: int, *keys: int | str) -> torch.Generator:
 def random_state() -> dict[str, object]:
     """Return the global random states of Python, NumPy and torch, as JSON-able values.
 
-    ``set_random_state`` restores them: the next draw of each is then the same.
+    ``set_random_state`` restores them: the next draw of each is then the same. A GPU draws its
+    dropout from a state of its own, which is among them once torch has used CUDA.
     """
     import numpy as np
     import torch
 
-    version, internal, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    numpy_state = np.random.get_state(legacy=True)  # noqa: NPY002
+    return _random_states(random.getstate(), numpy_state, torch.get_rng_state(), on_gpus)
+
+
+def seeded_random_state(seed: int) -> dict[str, object]:
+    """Return the state that ``random_state`` would after seeding Python, NumPy and torch anew."""
+    import numpy as np
+    import torch
+
+    python_state = random.Random(derive_seed(seed, "python")).getstate()
+    numpy_state = np.random.RandomState(derive_seed(seed, "numpy") % 2**32).get_state(legacy=True)
+    devices = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    torch_seed = derive_seed(seed, "torch")
+    on_cpu, *on_gpus = (torch.Generator(d).manual_seed(torch_seed).get_state() for d in devices)
+    return _random_states(python_state, numpy_state, on_cpu, on_gpus)
+
+
+def _random_states(
+    python_state: tuple, numpy_state: Any, torch_state: torch.Tensor, on_gpus: list[torch.Tensor]
+) -> dict[str, object]:
+    """Write the states as JSON can."""
+    version, internal, gauss = python_state
+    name, keys, *rest = numpy_state
     return {
         "python": [version, list(internal), gauss],
-        "numpy": [name, keys.tolist(), position, has_gauss, cached],
-        "torch": torch.get_rng_state().numpy().tobytes().hex(),
+        "numpy": [name, keys.tolist(), *rest],
+        "torch": torch_state.numpy().tobytes().hex(),
+        "cuda": [state.numpy().tobytes().hex() for state in on_gpus],
     }
 
 
-def set_random_state(state: Mapping[str, object]) -> None:
+def set_random_state(state: Mapping[str, Any]) -> None:
     """Restore what ``random_state`` returned."""
     import numpy as np
     import torch
 
-    version, internal, gauss = state["python"]  # type: ignore[misc]
+    def tensor(state: str) -> torch.Tensor:
+        return torch.frombuffer(bytearray.fromhex(state), dtype=torch.uint8)
+
+    version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
-    np.random.set_state(tuple(state["numpy"]))  # type: ignore[arg-type] # noqa: NPY002
-    raw = bytearray.fromhex(str(state["torch"]))
-    torch.set_rng_state(torch.frombuffer(raw, dtype=torch.uint8))
+    np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
+    torch.set_rng_state(tensor(state["torch"]))
+    on_gpus = [tensor(one) for one in state["cuda"]]
+    if on_gpus and torch.cuda.device_count() == len(on_gpus):  # else it is another machine
+        torch.cuda.set_rng_state_all(on_gpus)
+
+
+@contextlib.contextmanager
+def preserved_process_state() -> Iterator[None]:
+    """Give the caller's random states and thread count back at the end."""
+    import torch
+
+    state, n_threads = random_state(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        set_random_state(state)
+        torch.set_num_threads(n_threads)
 
 
 def resolve_device(device: str) -> str:
-    """Return ``device``, or for ``"auto"`` CUDA where there is one, else the CPU."""
+    """Return ``device``, or for ``"auto"`` CUDA where there is one, else the CPU.
+
+    Args:
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+
+    Raises:
+        ConfigError: if there is no such device.
+    """
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda was asked for, but torch sees no CUDA GPU; use cpu or auto")
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = "unknown"
+    exists = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    if not exists.get(kind, False):
+        raise ConfigError(f"torch sees no device {device!r} on this machine; use cpu or auto")
     return device
 
 
 def resolve_dtype(dtype: str, *, device: str) -> str:
-    """Return ``dtype``, or for ``"auto"`` bfloat16 only where a probe finds it clearly faster."""
+    """Return ``dtype``, or for ``"auto"`` bfloat16 only where it is known to be faster.
+
+    Args:
+        dtype: ``"auto"``, ``"float32"`` or ``"bfloat16"``. (float16 would need its loss scaled.)
+        device: from ``resolve_device``. A CPU is measured; a GPU is asked.
+
+    Raises:
+        ConfigError: if the format is another one.
+    """
+    if dtype not in ("auto", "float32", "bfloat16"):
+        raise ConfigError(f"dtype must be auto, float32 or bfloat16, got {dtype!r}")
     if dtype != "auto":
         return dtype
-    if device != "cpu":
-        return "bfloat16"
-    return "bfloat16" if bfloat16_speedup() > 1.5 else "float32"
+    if device == "cpu":
+        is_faster = bfloat16_speedup() > 1.5
+    else:
+        import torch
+
+        is_faster = device.startswith("cuda") and torch.cuda.is_bf16_supported(False)
+    return "bfloat16" if is_faster else "float32"
 
 
 def bfloat16_speedup(size: int = 384, n_repeats: int = 3) -> float:
     """Measure how many times faster a (size × size) matrix product is in bfloat16 than in float32.
 
-    Takes a few milliseconds; the minimum over the repeats ignores other users of the machine.
+    Takes some milliseconds, 0.2 s where the CPU has to emulate bfloat16; the minimum over the
+    repeats ignores other users of the machine.
     """
     import torch
 
     def seconds(dtype: torch.dtype) -> float:
         x = torch.ones(size, size, dtype=dtype)
-        x @ x  # the first product pays for set-up
+        torch.mm(x, x)  # the first product pays for set-up
         times = []
         for _ in range(n_repeats):
             start = time.perf_counter()
-            x @ x
+            torch.mm(x, x)
             times.append(time.perf_counter() - start)
         return min(times)
 

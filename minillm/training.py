@@ -49,12 +49,15 @@ def train(
         optimizer: updates the model's parameters.
         steps: for each update, the micro-batches whose gradients are added up.
         max_grad_norm: gradients whose joint norm is larger are scaled down to it.
-        learning_rate: maps the step number to its rate; ``None`` keeps the optimizer's own.
+        learning_rate: maps the step number to the rate of every parameter group; ``None``
+            keeps the optimizer's own.
         first_step: number of the first step, larger than 1 when a run continues.
         autocast_dtype: number format of the matrix products (weights stay float32), or ``None``.
 
     Raises:
         NumericalError: before the update, if a loss or the gradient is not finite.
+        ValueError: if a step has no micro-batch, or the model does not compute the losses that
+            the batch counts.
 
     Example:
         >>> from minillm.config import DecoderConfig
@@ -69,6 +72,8 @@ def train(
         True
     """
     for step, micro_batches in enumerate(steps, start=first_step):
+        if not micro_batches:
+            raise ValueError(f"step {step} has no micro-batch")
         if learning_rate is not None:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step)
@@ -94,13 +99,18 @@ def _accumulate_gradients(
     """Leave the gradient of the step's exact mean losses in the parameters; return the losses."""
     model.train()
     optimizer.zero_grad(set_to_none=True)
+    counts = [batch.n_scored() for batch in micro_batches]
     totals = Counter()
-    for batch in micro_batches:
-        totals.update(batch.n_scored())
+    for count in counts:
+        totals.update(count)
     losses = dict.fromkeys(totals, 0.0)
-    for batch in micro_batches:  # one backward each: memory is that of one micro-batch
+    for batch, count in zip(
+        micro_batches, counts, strict=True
+    ):  # one backward each: memory is that of one micro-batch
         with autocast(batch.inputs.device.type, autocast_dtype):
             sums = model.loss_sums(batch)
+        if sums.keys() != count.keys():
+            raise ValueError(f"the model sums losses of {[*sums]}, the batch counts {[*count]}")
         means = {name: loss_sum / max(totals[name], 1) for name, loss_sum in sums.items()}
         torch.stack(list(means.values())).sum().backward()
         for name, mean in means.items():

@@ -37,7 +37,7 @@ def causal_batch(
     """
     if token_ids.ndim != 2 or token_ids.shape[1] < 2:
         raise ValueError(f"token_ids must be (B, T + 1) with T >= 1, got {tuple(token_ids.shape)}")
-    inputs, targets = token_ids[:, :-1], token_ids[:, 1:]
+    targets = token_ids[:, 1:].clone()  # else hiding a target would also change an input
     if bos_id is not None:
-        targets = targets.masked_fill(targets == bos_id, IGNORE_INDEX)
-    return Batch(inputs=inputs, targets=targets)
+        targets[targets == bos_id] = IGNORE_INDEX
+    return Batch(inputs=token_ids[:, :-1], targets=targets)

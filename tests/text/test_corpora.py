@@ -2,6 +2,7 @@ import json
 import logging
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
@@ -144,6 +145,22 @@ def test_long_files_and_records_come_as_sections(tmp_path):
         assert len(documents) == 3
         assert documents[1].source.endswith("#2")
         assert "".join(document.text for document in documents) == text
+
+
+@pytest.mark.parametrize(("name", "most"), [("a.txt", 0.3), ("a.jsonl", 5)])
+def test_a_line_of_any_length_is_read_in_pieces_row24(tmp_path, monkeypatch, name, most):
+    """Peak memory in units of the file's size; a JSON record is parsed as a whole."""
+    monkeypatch.setattr(corpora, "CHUNK_BYTES", 1 << 16)
+    n_bytes = 4 << 20
+    path = write(tmp_path, name, '{"text": "' + "spam " * (n_bytes // 5) + '"}\n')
+    tracemalloc.start()
+    try:
+        n_read = sum(document.n_bytes for document in load_corpus([path]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert n_read >= n_bytes - 5
+    assert peak < most * n_bytes
 
 
 def test_a_corpus_streams(tmp_path):
