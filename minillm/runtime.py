@@ -230,34 +230,3 @@ def machine_signature() -> dict[str, str]:
         "torch": torch.__version__,
         "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
     }
-
-
-def seeded_random_state(seed: int) -> dict[str, object]:
-    """Return the state that ``random_state`` would after seeding Python, NumPy and torch anew."""
-    import numpy as np
-    import torch
-
-    version, internal, gauss = random.Random(derive_seed(seed, "python")).getstate()
-    numpy_seed = derive_seed(seed, "numpy") % 2**32
-    name, keys, position, has_gauss, cached = np.random.RandomState(numpy_seed).get_state(
-        legacy=True
-    )
-    generator = torch.Generator().manual_seed(derive_seed(seed, "torch"))
-    return {
-        "python": [version, list(internal), gauss],
-        "numpy": [name, keys.tolist(), position, has_gauss, cached],
-        "torch": generator.get_state().numpy().tobytes().hex(),
-    }
-
-
-@contextlib.contextmanager
-def preserved_process_state() -> Iterator[None]:
-    """Give the caller's random states and thread count back at the end."""
-    import torch
-
-    state, threads = random_state(), torch.get_num_threads()
-    try:
-        yield
-    finally:
-        set_random_state(state)
-        torch.set_num_threads(threads)

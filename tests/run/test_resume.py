@@ -92,7 +92,7 @@ def test_the_random_states_of_a_checkpoint_are_those_of_the_whole_run(run, setti
         for out in (tmp_path / "whole", settings["out"])
     )
     assert whole["random_state"] == other["random_state"]
-    assert set(whole["random_state"]) == {"python", "numpy", "torch"}
+    assert set(whole["random_state"]) == {"python", "numpy", "torch", "cuda"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
