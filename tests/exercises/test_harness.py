@@ -145,9 +145,9 @@ def test_a_check_is_documented_and_deterministic():
 def test_a_mistake_that_is_right_here_explains_nothing():
     @exercise("identity")
     def check_identity(attempt, generator):
-        attempt.equals("one", (1.0,), 1.0, {"it squares": lambda number: number**2})
+        attempt.equals("one", (1.0,), 1.0, {"it squares": lambda number: number**2 + 0.9e-6})
 
-    verdict = check_identity(lambda number: 1.0 + 2e-6)
+    verdict = check_identity(lambda number: number + 1.8e-6)  # as near to the mistake as that is
     assert verdict.message == "one: the numbers are wrong"
 
 
