@@ -72,7 +72,7 @@ def refused(arguments, capsys, *, status=2):
 # --- what it does --------------------------------------------------------------------------------
 
 
-def test_a_finished_run_says_so_and_exits_0(world, capsys):
+def test_a_finished_run_says_so_and_exits_0_row62(world, capsys):
     assert main(["pretrain", *world["arguments"]]) == 0
     captured = capsys.readouterr()
     assert "is finished: 8 steps were taken" in captured.err
@@ -174,7 +174,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_named_without_a_traceback(mistake, capsys, tmp_path, monkeypatch):
+def test_a_mistake_is_named_without_a_traceback_row61(mistake, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments, message = MISTAKES[mistake]
     assert message in " ".join(refused(arguments, capsys).split())
@@ -202,13 +202,13 @@ def test_an_unknown_setting_in_a_file_is_named(capsys, tmp_path):
     assert "settings that pretrain does not know: lr" in refused(arguments, capsys)
 
 
-def test_a_run_with_other_settings_names_the_keys(world, capsys):
+def test_a_run_with_other_settings_names_the_keys_row62(world, capsys):
     changed = [*world["arguments"], "--seed", "5", "--dropout", "0.5"]
     error = refused(["pretrain", *changed], capsys)
     assert "dropout (the run has 0.0, now 0.5); seed (the run has 0, now 5)" in error
 
 
-def test_a_folder_that_is_no_run_is_refused(world, capsys):
+def test_a_folder_that_is_no_run_is_refused_row62(world, capsys):
     arguments = world["arguments"].copy()
     arguments[arguments.index("--out") + 1] = str(world["corpus"])
     assert "is no run: it holds 0.txt" in refused(["pretrain", *arguments], capsys)
@@ -234,7 +234,7 @@ def test_a_damaged_model_is_refused(world, capsys, tmp_path):
         (b"long enough to be a text", "the text has"),
     ],
 )
-def test_text_that_cannot_be_used_is_named(content, message, capsys, tmp_path):
+def test_text_that_cannot_be_used_is_named_row20_row21_row22(content, message, capsys, tmp_path):
     (tmp_path / "a.txt").write_bytes(content)
     arguments = ["--corpus", tmp_path / "a.txt", *TINY, "--out", tmp_path / "run"]
     assert message in refused(["pretrain", *arguments], capsys)
@@ -257,7 +257,7 @@ def test_invalid_utf_8_is_replaced_when_asked(tmp_path):
 # --- failures of the machine ---------------------------------------------------------------------
 
 
-def test_a_loss_that_is_not_finite_exits_3_and_keeps_the_checkpoint(world, capsys, tmp_path):
+def test_a_loss_that_is_not_finite_exits_3_and_keeps_the_checkpoint_row50(world, capsys, tmp_path):
     arguments = ["--corpus", world["corpus"], *TINY, "--out", tmp_path / "run", "--steps", "40"]
     wild = ["--optimizer", "sgd", "--learning-rate", "1e38", "--max-grad-norm", "1e38"]
     error = refused(["pretrain", *arguments, *wild, "--warmup-steps", "40"], capsys, status=3)
@@ -269,7 +269,7 @@ def test_a_loss_that_is_not_finite_exits_3_and_keeps_the_checkpoint(world, capsy
 
 
 @pytest.mark.parametrize("name", ["log", "write_checkpoint"])
-def test_a_full_disk_is_one_line_and_the_old_checkpoint_holds(
+def test_a_full_disk_is_one_line_and_the_old_checkpoint_holds_row54(
     world, capsys, tmp_path, monkeypatch, name
 ):
     owner = RunFolder if name == "log" else importlib.import_module("minillm.run.pretrain")
@@ -300,7 +300,9 @@ def test_a_full_disk_is_one_line_and_the_old_checkpoint_holds(
         ),
     ],
 )
-def test_too_little_memory_is_one_line_with_advice(world, capsys, tmp_path, monkeypatch, error):
+def test_too_little_memory_is_one_line_with_advice_row53(
+    world, capsys, tmp_path, monkeypatch, error
+):
     def too_large(*_, **__):
         raise error
 
@@ -334,7 +336,9 @@ def wait_for_steps(process, log, n_steps):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_process_with_its_status_and_a_checkpoint(world, tmp_path, number):
+def test_a_signal_ends_the_process_with_its_status_and_a_checkpoint_row51_row52(
+    world, tmp_path, number
+):
     out = tmp_path / "run"
     arguments = ["--corpus", world["corpus"], *TINY, "--out", out, "--steps", "100000"]
     process = command("pretrain", *arguments)
@@ -350,7 +354,7 @@ def test_a_signal_ends_the_process_with_its_status_and_a_checkpoint(world, tmp_p
 
 
 @pytest.mark.slow
-def test_kill_minus_9_at_random_moments(world, tmp_path):
+def test_kill_minus_9_at_random_moments_row13(world, tmp_path):
     """Five kills; then the final weights and the log are those of an uninterrupted run."""
     common = ["--corpus", world["corpus"], *TINY, "--steps", "400", "--dropout", "0.1"]
     assert main([str(w) for w in ["pretrain", *common, "--out", tmp_path / "whole"]]) == 0
@@ -368,7 +372,7 @@ def test_kill_minus_9_at_random_moments(world, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS limits memory on Linux only")
-def test_a_process_that_runs_out_of_memory_says_so(world, tmp_path):
+def test_a_process_that_runs_out_of_memory_says_so_row53(world, tmp_path):
     import resource
 
     def little_memory():
@@ -383,7 +387,7 @@ def test_a_process_that_runs_out_of_memory_says_so(world, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_closed_pipe_and_a_plain_locale_end_quietly(world):
+def test_a_closed_pipe_and_a_plain_locale_end_quietly_row63(world):
     arguments = ["generate", "--checkpoint", world["run"], "--max-new-tokens", "100000"]
     plain = {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
     process = command(*arguments, "--prompt", "雨 ", environment=plain)
@@ -397,7 +401,7 @@ def test_a_closed_pipe_and_a_plain_locale_end_quietly(world):
 
 
 @pytest.mark.slow
-def test_the_core_needs_no_other_library_and_no_network(world, tmp_path):
+def test_the_core_needs_no_other_library_and_no_network_row64(world, tmp_path):
     blocked = """
 import socket, sys
 sys.modules |= dict.fromkeys(["transformers", "datasets", "triton", "nbgrader", "sklearn"])

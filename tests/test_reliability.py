@@ -8,12 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 N_ROWS = 64
-# Rows that a complete tour cannot do without, and those of them that its run folder will bring.
+# Rows that a complete tour cannot do without.
 REQUIRED = {
     2, 4, 6, 7, 8, 13, 16, 17, *range(19, 24), *range(29, 34), 36, 39, 40, 41, 43,
     *range(45, 53), *range(61, 65),
 }  # fmt: skip
-WAITING_FOR_THE_RUN = {13, 17, 19, 51, 52, 61, 62, 63}
 ROW = re.compile(r"^\| (\d+) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
 
 
@@ -68,8 +67,7 @@ def test_every_row_has_a_test_that_exists_or_a_plan():
 
 
 def test_required_rows_are_kept():
-    """A row that arrives with the run's folder leaves ``WAITING_FOR_THE_RUN`` with its test."""
-    assert planned(the_table()) & REQUIRED == WAITING_FOR_THE_RUN
+    assert planned(the_table()) & REQUIRED == set()
 
 
 def test_tests_are_marked_with_rows_that_exist():

@@ -88,7 +88,7 @@ def test_few_checkpoints_are_kept_and_the_best_among_them(run, settings):
     assert kept == [f"step-{step:08d}" for step in sorted(expected)]
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_update(run, settings, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_before_the_update_row50(run, settings, monkeypatch):
     from minillm.models.decoder import Decoder
 
     honest, calls = Decoder.loss_sums, []
@@ -131,14 +131,14 @@ def test_the_corpus_is_named_by_its_hash(run, settings):
 # --- the folder -----------------------------------------------------------------------------------
 
 
-def test_a_second_writer_is_refused_and_the_first_goes_on(run, settings):
+def test_a_second_writer_is_refused_and_the_first_goes_on_row12(run, settings):
     with RunFolder(settings["out"]).locked(), pytest.raises(ConfigError, match="is in use"):
         run()
     result, _ = run()  # the lock is free again
     assert result.is_finished
 
 
-def test_a_folder_that_is_no_run_is_refused(run, settings):
+def test_a_folder_that_is_no_run_is_refused_row62(run, settings):
     settings["out"].mkdir()
     (settings["out"] / "thesis.tex").write_text("years of work")
     with pytest.raises(ConfigError, match=r"is no run: it holds thesis.tex"):
@@ -206,7 +206,7 @@ def test_a_setting_that_cannot_be_is_refused(settings, name):
         PretrainConfig(**(settings | {name: value}))
 
 
-def test_text_shorter_than_a_window_states_both_lengths(run, tmp_path):
+def test_text_shorter_than_a_window_states_both_lengths_row21(run, tmp_path):
     (tmp_path / "short.txt").write_text("Two short lines of text,\n\nand no more than that.")
     with pytest.raises(DataError, match=r"the text has \d+ tokens, .* context_length \+ 1 = 501"):
         run(corpus=(str(tmp_path / "short.txt"),), context_length=500)

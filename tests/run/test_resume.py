@@ -26,7 +26,7 @@ def die(run, kill_at, moment, step, **changes):
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("step", [1, 4, 5, 7, 12])
-def test_a_killed_run_continues_as_if_nothing_had_happened(
+def test_a_killed_run_continues_as_if_nothing_had_happened_row13_row14(
     run, settings, tmp_path, contents, kill_at, moment, step
 ):
     run(out=tmp_path / "whole")
@@ -37,7 +37,7 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_every_step_of_sixty(run, tmp_path, contents, kill_at):
+def test_a_run_killed_at_every_step_of_sixty_row13(run, tmp_path, contents, kill_at):
     changes = {"steps": 60, "save_every": 7, "eval_every": 20}
     run(out=tmp_path / "whole", **changes)
     expected = contents(tmp_path / "whole")
@@ -49,7 +49,7 @@ def test_a_run_killed_at_every_step_of_sixty(run, tmp_path, contents, kill_at):
         shutil.rmtree(out)
 
 
-def test_a_run_killed_while_resuming_four_times(run, settings, tmp_path, contents, kill_at):
+def test_a_run_killed_while_resuming_four_times_row15(run, settings, tmp_path, contents, kill_at):
     run(out=tmp_path / "whole")
     for moment, step in (
         ("after log", 6), ("before log", 6), ("after save", 8), ("before save", 9)
@@ -59,7 +59,7 @@ def test_a_run_killed_while_resuming_four_times(run, settings, tmp_path, content
     assert contents(settings["out"]) == contents(tmp_path / "whole")
 
 
-def test_the_run_reads_several_epochs_and_drops_out(run, settings):
+def test_the_run_reads_several_epochs_and_drops_out_row14(run, settings):
     """Else the tests above would prove less than they seem to."""
     run()
     metrics = RunFolder(settings["out"]).read_metrics()
@@ -84,7 +84,9 @@ def test_the_caller_keeps_its_random_numbers_and_threads(run):
     assert torch.get_num_threads() == 2
 
 
-def test_the_random_states_of_a_checkpoint_are_those_of_the_whole_run(run, settings, tmp_path):
+def test_the_random_states_of_a_checkpoint_are_those_of_the_whole_run_row16(
+    run, settings, tmp_path
+):
     run(out=tmp_path / "whole")
     run(save_every=6)
     whole, other = (
@@ -96,7 +98,7 @@ def test_the_random_states_of_a_checkpoint_are_those_of_the_whole_run(run, setti
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_the_same_command_continues(
+def test_a_signal_saves_and_the_same_command_continues_row51_row52(
     run, settings, tmp_path, contents, monkeypatch, number
 ):
     run(out=tmp_path / "whole")
@@ -117,7 +119,7 @@ def test_a_signal_saves_and_the_same_command_continues(
     assert contents(settings["out"]) == contents(tmp_path / "whole")
 
 
-def test_a_second_ctrl_c_leaves_at_once_and_the_checkpoint_holds(
+def test_a_second_ctrl_c_leaves_at_once_and_the_checkpoint_holds_row51(
     run, settings, tmp_path, contents, monkeypatch
 ):
     run(out=tmp_path / "whole")
@@ -139,7 +141,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_checkpoint_holds(
     assert contents(settings["out"]) == contents(tmp_path / "whole")
 
 
-def test_a_damaged_newest_checkpoint_costs_its_steps_only(
+def test_a_damaged_newest_checkpoint_costs_its_steps_only_row2(
     run, settings, tmp_path, contents, kill_at
 ):
     run(out=tmp_path / "whole")
@@ -168,7 +170,7 @@ def test_a_damaged_final_model_is_made_again(run, settings, tmp_path, contents):
     assert contents(settings["out"]) == whole
 
 
-def test_a_finished_run_is_left_alone(run, settings, contents):
+def test_a_finished_run_is_left_alone_row19(run, settings, contents):
     first, _ = run()
     whole = contents(settings["out"])
     times = {path: path.stat().st_mtime_ns for path in settings["out"].rglob("*.safetensors")}
@@ -183,7 +185,7 @@ def test_a_finished_run_is_left_alone(run, settings, contents):
 
 
 @pytest.mark.parametrize("steps", [20, 16])
-def test_a_stable_run_is_prolonged_to_what_it_would_have_been(
+def test_a_stable_run_is_prolonged_to_what_it_would_have_been_row19(
     run, settings, tmp_path, contents, steps
 ):
     run(out=tmp_path / "whole", steps=steps)
@@ -196,7 +198,7 @@ def test_a_stable_run_is_prolonged_to_what_it_would_have_been(
     assert any("is finished" in line for line in said)
 
 
-def test_more_steps_under_a_cosine_are_refused_with_the_reason(run, settings, contents):
+def test_more_steps_under_a_cosine_are_refused_with_the_reason_row19(run, settings, contents):
     run(schedule="warmup-cosine")
     whole = contents(settings["out"])
     with pytest.raises(ConfigError, match="under a cosine schedule every learning rate depends"):
@@ -235,7 +237,7 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
-def test_another_setting_is_named_and_nothing_is_changed(run, settings, contents, name):
+def test_another_setting_is_named_and_nothing_is_changed_row17(run, settings, contents, name):
     run()
     whole = contents(settings["out"])
     value, message = DIFFERENT[name]
@@ -270,7 +272,7 @@ def test_what_auto_once_decided_is_kept(run, settings, contents):
     assert contents(settings["out"]) == whole
 
 
-def test_changed_text_is_refused(run, settings, corpus, tmp_path):
+def test_changed_text_is_refused_row17(run, settings, corpus, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(corpus, copy)
     run(corpus=(str(copy),))
@@ -280,7 +282,7 @@ def test_changed_text_is_refused(run, settings, corpus, tmp_path):
     run(corpus=(str(copy),), out=tmp_path / "new")
 
 
-def test_another_thread_count_or_machine_is_warned_of(run, settings, kill_at):
+def test_another_thread_count_or_machine_is_warned_of_row18(run, settings, kill_at):
     assert die(run, kill_at, "after log", 6)
     config = json.loads((settings["out"] / "config.json").read_text("utf-8"))
     config["machine"]["torch"] = "2.9.0"
