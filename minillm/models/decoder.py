@@ -15,7 +15,7 @@ from minillm.attention import AttentionBackend, check_backend
 from minillm.batch import Batch
 from minillm.blocks import KVCache, TransformerBlock
 from minillm.config import DecoderConfig
-from minillm.loss import token_log_probs, token_loss_sum
+from minillm.loss import linear_token_loss_sum, token_log_probs
 from minillm.masking import causal_mask, combine_masks, document_mask, padding_mask
 from minillm.models.base import LanguageModel
 from minillm.norms import make_norm
@@ -138,12 +138,13 @@ class Decoder(LanguageModel):
 
     def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
         """Return the summed loss of ``batch.targets``, in nats, under the name ``"tokens"``."""
-        logits, targets = self._logits_and_targets(batch)
-        return {"tokens": token_loss_sum(logits, targets)}
+        hidden, targets = self._hidden_and_targets(batch)
+        return {"tokens": linear_token_loss_sum(hidden, self.unembedding.weight, targets)}
 
     def log_probs(self, batch: Batch) -> Tensor:
         """Return log p of each target given its context, (B, T) in nats; 0 where not scored."""
-        return token_log_probs(*self._logits_and_targets(batch))
+        hidden, targets = self._hidden_and_targets(batch)
+        return token_log_probs(self.unembedding(hidden), targets)
 
     @torch.no_grad()
     def next_log_probs(
@@ -220,11 +221,10 @@ class Decoder(LanguageModel):
         """Count the trained numbers; a tied matrix counts once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def _logits_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _hidden_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if batch.targets is None:
             raise ValueError("a language model needs batch.targets, got None")
-        logits = self(batch.inputs, document_ids=batch.document_ids, is_padding=batch.is_padding)
-        return logits, batch.targets
+        return self.hidden(batch.inputs, batch.document_ids, batch.is_padding), batch.targets
 
     def _check_tokens(self, token_ids: Tensor, n_past: int) -> None:
         if token_ids.ndim != 2:

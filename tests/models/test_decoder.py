@@ -114,6 +114,21 @@ def test_log_probs_sum_to_the_loss_and_are_the_softmax(model, token_ids):
     assert torch.equal(log_probs[:, -1], torch.zeros(B, dtype=log_probs.dtype))
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_training_equals_the_plain_loss_and_never_holds_the_logits(
+    family, generator, token_ids, tied
+):
+    model = make_model(family(**SIZES, tie_embeddings=tied), generator)
+    batch = next_batch(token_ids)
+    logits = model(token_ids)
+    loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="sum") / 7
+    expected = torch.autograd.grad(loss, list(model.parameters()))
+    model.unembedding.register_forward_hook(lambda *_: pytest.fail("the logits were made"))
+    (model.loss_sums(batch)["tokens"] / 7).backward()
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
 # --- initialization
 
 
