@@ -43,7 +43,7 @@ test-slow: $(READY)
 
 test-notebooks: $(READY)
 	$(BIN)/python scripts/check_notebooks.py $(NOTEBOOKS)
-	$(TEST_ENV) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -p no:doctest -o addopts="" \
+	$(TEST_ENV) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope \
 		--nbval-lax --nbval-cell-timeout=120 $(NOTEBOOKS)
 
 bench: $(READY)  ## ratios of speed in one run, written to bench.json

@@ -164,11 +164,13 @@ class SelfAttention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """A pre-norm block: ``x += attention(norm(x))``, then ``x += feed_forward(norm(x))``.
+    """Attention, then a feed-forward layer, each added to the residual stream.
 
-    Vaswani et al. 2017 normalized after each sum; normalizing each branch's input instead
-    (GPT-2; Xiong et al. 2020, arXiv:2002.04745) leaves a path of pure additions from the
-    embeddings to the loss, which trains without a careful warmup.
+    Pre-norm: ``x += attention(norm(x))``, then ``x += feed_forward(norm(x))`` (GPT-2; Xiong et
+    al. 2020, arXiv:2002.04745). It leaves a path of pure additions from the embeddings to the
+    loss, which trains without a careful warmup; the sum grows, so a final norm must follow the
+    last block. Post-norm: ``x = norm(x + attention(x))`` and likewise, as Vaswani et al. 2017
+    and BERT; each norm shortens the gradient on its way down, and no final norm follows.
 
     Example:
         >>> import torch
@@ -179,6 +181,7 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, config: DecoderConfig, *, backend: AttentionBackend = "sdpa") -> None:
         super().__init__()
+        self.is_pre_norm = config.norm_position == "pre"
         self.attention_norm = make_norm(config.norm, config.d_model, eps=config.norm_eps)
         self.attention = SelfAttention(
             config.d_model,
@@ -204,8 +207,9 @@ class TransformerBlock(nn.Module):
         cache: KVCache | None = None,
     ) -> Tensor:
         """Return ``x`` (B, T, C) after both branches; arguments as in ``SelfAttention``."""
-        mixed = self.attention(
-            self.attention_norm(x), mask=mask, is_causal=is_causal, rotation=rotation, cache=cache
-        )
-        x = x + self.dropout(mixed)
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        options = {"mask": mask, "is_causal": is_causal, "rotation": rotation, "cache": cache}
+        if self.is_pre_norm:
+            x = x + self.dropout(self.attention(self.attention_norm(x), **options))
+            return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        x = self.attention_norm(x + self.dropout(self.attention(x, **options)))
+        return self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))

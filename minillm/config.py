@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from minillm.errors import ConfigError
+
+PositionKind = Literal["learned", "sinusoidal", "rotary"]
+NormPosition = Literal["pre", "post"]
 
 
 def _require_positive(config: object, *names: str) -> None:
@@ -24,6 +27,12 @@ def _require_fraction(config: object, *names: str) -> None:
         value = getattr(config, name)
         if not 0.0 <= value < 1.0:
             raise ConfigError(f"{name} must be in [0, 1), got {value}")
+
+
+def _require_choice(config: object, name: str, choices: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of the choices."""
+    if getattr(config, name) not in choices:
+        raise ConfigError(f"{name} must be {' or '.join(choices)}, got {getattr(config, name)!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +52,10 @@ class DecoderConfig:
     d_ff: int | None = None  # None: 4 d_model, or 8/3 d_model for the gated swiglu
     norm: Literal["layer_norm", "rms_norm"] = "layer_norm"
     norm_eps: float = 1e-5
-    positions: Literal["learned", "rotary"] = "learned"
+    norm_position: NormPosition = "pre"  # each branch's input, or the sum after it
+    positions: PositionKind = "learned"
     rotary_base: float = 10_000.0
-    feed_forward: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu"
+    feed_forward: Literal["gelu", "gelu_tanh", "relu", "relu_squared", "swiglu"] = "gelu"
     use_bias: bool = True  # in the linear layers
     tie_embeddings: bool = True  # one matrix reads tokens and predicts them
     dropout: float = 0.0  # probability of zeroing an activation, in training only
@@ -58,6 +68,10 @@ class DecoderConfig:
             raise ConfigError(f"n_heads={self.n_heads} must divide d_model={self.d_model}")
         if self.n_heads % self.kv_heads:
             raise ConfigError(f"n_kv_heads={self.kv_heads} must divide n_heads={self.n_heads}")
+        _require_choice(self, "norm_position", get_args(NormPosition))
+        _require_choice(self, "positions", get_args(PositionKind))
+        if self.positions == "sinusoidal" and self.d_model % 2:
+            raise ConfigError(f"sinusoidal positions need an even d_model, got {self.d_model}")
         if self.positions == "rotary" and self.head_dim % 2:
             raise ConfigError(f"rotary positions need an even head_dim, got {self.head_dim}")
 

@@ -3,22 +3,44 @@
 Dimension key: C d_model, F d_ff.
 """
 
-from typing import Literal, cast
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minillm.errors import ConfigError
 
-FeedForwardKind = Literal["gelu", "gelu_tanh", "swiglu"]
+Activation = Literal["gelu", "gelu_tanh", "relu", "relu_squared"]
+FeedForwardKind = Activation | Literal["swiglu"]
+
+
+def relu_squared(x: Tensor) -> Tensor:
+    """Return ``max(x, 0)²``, element by element (So et al. 2021, Primer, §4, arXiv:2109.08668).
+
+    Example:
+        >>> import torch
+        >>> relu_squared(torch.tensor([-2.0, 3.0]))
+        tensor([0., 9.])
+    """
+    return F.relu(x).square()
+
+
+_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "relu": F.relu,
+    "relu_squared": relu_squared,
+}
 
 
 class FeedForward(nn.Module):
-    """Two linear layers around a GELU: ``down(gelu(up(x)))``.
+    """Two linear layers around an activation: ``down(activation(up(x)))``.
 
-    Vaswani et al. 2017 (eq. 2, arXiv:1706.03762) with the GELU of Hendrycks & Gimpel 2016
-    (arXiv:1606.08415) in place of the ReLU. GPT-2 used the ``tanh`` approximation; on a CPU
-    it costs 3.7 times the exact one, hence our default.
+    Vaswani et al. 2017 (eq. 2, arXiv:1706.03762) used the ReLU; GPT and BERT the GELU of
+    Hendrycks & Gimpel 2016 (arXiv:1606.08415), GPT-2 in its ``tanh`` approximation. On a CPU
+    that costs 3.7 times the exact one, hence our default.
 
     Example:
         >>> import torch
@@ -32,16 +54,16 @@ class FeedForward(nn.Module):
         d_ff: int,
         *,
         use_bias: bool = True,
-        approximate: Literal["none", "tanh"] = "none",
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__()
-        self.approximate = approximate
+        self.activation = activation
         self.up = nn.Linear(d_model, d_ff, bias=use_bias)
         self.down = nn.Linear(d_ff, d_model, bias=use_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (..., C) to (..., C)."""
-        return self.down(F.gelu(self.up(x), approximate=self.approximate))
+        return self.down(_ACTIVATIONS[self.activation](self.up(x)))
 
 
 class SwiGLU(nn.Module):
@@ -72,7 +94,8 @@ def make_feed_forward(
     """Build the feed-forward layer that a configuration names.
 
     Args:
-        kind: ``"gelu"`` (exact, by erf), ``"gelu_tanh"`` (GPT-2's) or ``"swiglu"``.
+        kind: ``"gelu"`` (exact, by erf), ``"gelu_tanh"`` (GPT-2's), ``"relu"``,
+            ``"relu_squared"`` or ``"swiglu"``.
         d_model: C, the width outside.
         d_ff: F, the width inside.
         use_bias: whether the linear layers have biases.
@@ -89,8 +112,7 @@ def make_feed_forward(
     """
     if kind == "swiglu":
         return SwiGLU(d_model, d_ff, use_bias=use_bias)
-    approximations = {"gelu": "none", "gelu_tanh": "tanh"}
-    if kind not in approximations:
-        raise ConfigError(f"feed_forward must be gelu, gelu_tanh or swiglu, got {kind!r}")
-    approximate = cast(Literal["none", "tanh"], approximations[kind])
-    return FeedForward(d_model, d_ff, use_bias=use_bias, approximate=approximate)
+    if kind not in _ACTIVATIONS:
+        known = ", ".join(_ACTIVATIONS)
+        raise ConfigError(f"feed_forward must be {known} or swiglu, got {kind!r}")
+    return FeedForward(d_model, d_ff, use_bias=use_bias, activation=kind)

@@ -1,6 +1,6 @@
 """Next-token and masked-token loss, in nats.
 
-Dimension key: B sequences, T positions, V vocabulary.
+Dimension key: B sequences, T positions, C d_model, V vocabulary.
 """
 
 import torch
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minillm.batch import IGNORE_INDEX
+from minillm.kernels.linear_cross_entropy import linear_cross_entropy_sum
 
 
 def token_loss_sum(logits: Tensor, targets: Tensor) -> Tensor:
@@ -33,6 +34,41 @@ def token_loss_sum(logits: Tensor, targets: Tensor) -> Tensor:
         tensor(2.0794)
     """
     return _cross_entropy(logits, targets, reduction="sum")
+
+
+def linear_token_loss_sum(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    """Return ``token_loss_sum(hidden @ weight.T, targets)`` without ever holding the logits.
+
+    Positions that are not scored cost nothing: their rows are left out first, which for
+    masked language modeling is most of them.
+
+    Args:
+        hidden: (B, T, C) float, what the unembedding reads.
+        weight: (V, C) float, the unembedding.
+        targets: (B, T) int64 token ids, or ``IGNORE_INDEX``.
+
+    Returns:
+        As ``token_loss_sum``; it can be differentiated once.
+
+    Raises:
+        ValueError: if the shapes do not fit, or a target is no token id.
+
+    Example:
+        >>> weight = torch.zeros(8, 3)
+        >>> linear_token_loss_sum(torch.ones(1, 2, 3), weight, torch.tensor([[3, -100]]))  # ln 8
+        tensor(2.0794)
+    """
+    if hidden.shape[:-1] != targets.shape or weight.shape[1:] != hidden.shape[-1:]:
+        raise ValueError(
+            f"hidden {tuple(hidden.shape)} does not fit targets {tuple(targets.shape)} "
+            f"or weight {tuple(weight.shape)}"
+        )
+    _check_targets(targets, vocab_size=weight.shape[0])
+    rows, ids = hidden.flatten(0, -2), targets.flatten()
+    scored = ids != IGNORE_INDEX
+    if not scored.all():
+        rows, ids = rows[scored], ids[scored]
+    return linear_cross_entropy_sum(rows, weight, ids)
 
 
 def token_log_probs(logits: Tensor, targets: Tensor) -> Tensor:

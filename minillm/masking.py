@@ -42,6 +42,73 @@ def causal_mask(
     return full.tril(diagonal=n_past)
 
 
+def sliding_window_mask(
+    n_positions: int, window: int, *, n_past: int = 0, device: torch.device | str | None = None
+) -> Tensor:
+    """Return a mask that lets query t read only the keys less than ``window`` positions away.
+
+    Local attention (Longformer, Beltagy et al. 2020, §3.1, arXiv:2004.05150). It looks both
+    ways; with ``causal_mask`` it leaves each position itself and the ``window - 1`` before it,
+    as in Mistral 7B (arXiv:2310.06825, §2). L layers carry information L times as far.
+
+    Args:
+        n_positions: T, the number of (new) query positions.
+        window: the least distance that is hidden.
+        n_past: number of keys before the first query.
+        device: where the mask is made; ``None`` means torch's default.
+
+    Returns:
+        (T, n_past + T) bool, True where the query may read the key.
+
+    Raises:
+        ValueError: if a count is negative or the window is not positive.
+
+    Example:
+        >>> combine_masks(causal_mask(3), sliding_window_mask(3, window=2)).int().tolist()
+        [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+    """
+    if window < 1:
+        raise ValueError(f"window must be positive (1 reads only itself), got {window}")
+    near = torch.ones_like(causal_mask(n_positions, n_past=n_past, device=device))
+    return near.tril(n_past + window - 1).triu(n_past - window + 1)
+
+
+def prefix_mask(prefix_lengths: Tensor, n_positions: int) -> Tensor:
+    """Return a mask with full attention to the prefix and causal attention after it.
+
+    The mask of a prefix language model (Raffel et al. 2020, §3.2.1 and figure 3,
+    arXiv:1910.10683): what is given is read in both directions, what is predicted in one.
+
+    Args:
+        prefix_lengths: (B,) int64, the number of positions that all others may read; 0 is a
+            plain causal mask.
+        n_positions: T.
+
+    Returns:
+        (B, 1, T, T) bool, True where the query may read the key.
+
+    Raises:
+        ValueError: if ``prefix_lengths`` is no integer vector or a length is not in 0 … T.
+
+    Example:
+        >>> prefix_mask(torch.tensor([2]), 3).int().tolist()
+        [[[[1, 1, 0], [1, 1, 0], [1, 1, 1]]]]
+    """
+    if prefix_lengths.ndim != 1 or prefix_lengths.is_floating_point():
+        raise ValueError(
+            f"prefix_lengths must be a (B,) integer tensor, got {prefix_lengths.dtype} "
+            f"of shape {tuple(prefix_lengths.shape)}"
+        )
+    wrong = (prefix_lengths < 0) | (prefix_lengths > n_positions)
+    if wrong.any():
+        raise ValueError(
+            f"prefix length {int(prefix_lengths[wrong][0])} is not in 0 … {n_positions}"
+        )
+    keys = torch.arange(n_positions, device=prefix_lengths.device)
+    is_prefix = keys < prefix_lengths[:, None, None, None]
+    return is_prefix | causal_mask(n_positions, device=prefix_lengths.device)
+
+
 def padding_mask(is_padding: Tensor) -> Tensor:
     """Return a mask that hides padding from every query and every head.
 

@@ -1,6 +1,6 @@
-"""Where a token stands: learned position vectors and rotary positions.
+"""Where a token stands: learned and sinusoidal position vectors, and rotary positions.
 
-Both take explicit positions, so that a cached step continues where the last one ended.
+All take explicit positions, so that a cached step continues where the last one ended.
 Dimension key: B sequences, H heads, T positions, C d_model, D head_dim.
 """
 
@@ -28,6 +28,31 @@ class LearnedPositions(nn.Module):
     def forward(self, positions: Tensor) -> Tensor:
         """Return the vectors of ``positions`` (int64, any shape), one more axis of width C."""
         return nn.functional.embedding(positions, self.weight)
+
+
+class SinusoidalPositions(nn.Module):
+    """Fixed waves of many lengths, added to the token embeddings.
+
+    ``sin(position · 10000^(-2i/C))`` in column 2i and its cosine in 2i + 1 (Vaswani et al.
+    2017, §3.5, arXiv:1706.03762). Moving by k turns each pair by a fixed angle, so that a
+    linear layer can find relative positions. Nothing is learned, and no position is too far.
+
+    Example:
+        >>> SinusoidalPositions(4)(torch.tensor([0]))
+        tensor([[0., 1., 0., 1.]])
+    """
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        if d_model % 2:
+            raise ValueError(f"sinusoids come in pairs: d_model must be even, got {d_model}")
+        self.d_model = d_model
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Return the float32 vectors of ``positions`` (int64, any shape), one more axis of C."""
+        exponents = torch.arange(0, self.d_model, 2, device=positions.device).float() / self.d_model
+        angles = positions[..., None].float() * 10_000.0**-exponents
+        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
 
 class Rotation(NamedTuple):

@@ -94,16 +94,18 @@ def test_self_attention_equals_a_slow_loop(generator, n_kv_heads, rotary):
         torch.testing.assert_close(out[b], expected, atol=1e-5, rtol=1e-5)  # float32 angles
 
 
-def test_gpt_block_equals_torch_encoder_layer(x, generator):
-    block = make_block(generator)
+@pytest.mark.parametrize("norm_position", ["pre", "post"])
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+def test_block_equals_torch_encoder_layer(x, generator, norm_position, activation):
+    block = make_block(generator, norm_position=norm_position, feed_forward=activation)
     peer = nn.TransformerEncoderLayer(
         C,
         H,
         17,
         dropout=0.0,
-        activation="gelu",
+        activation=activation,
         batch_first=True,
-        norm_first=True,
+        norm_first=norm_position == "pre",
         dtype=torch.float64,
     )
     copy_attention(block.attention, peer.self_attn)
@@ -142,12 +144,24 @@ def test_llama_block_equals_its_parts_by_hand(x, generator):
         torch.testing.assert_close(out[b], middle + gated @ down.T, atol=1e-4, rtol=1e-4)
 
 
-def test_a_block_whose_branches_are_zero_is_the_identity(x, generator):
-    block = make_block(generator)
+def with_zeroed_branches(block):
     for layer in (block.attention.output, block.feed_forward.down):
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)
+    return block
+
+
+def test_a_pre_norm_block_whose_branches_are_zero_is_the_identity(x, generator):
+    block = with_zeroed_branches(make_block(generator))
     assert torch.equal(block(x, is_causal=True), x)
+
+
+def test_a_post_norm_block_whose_branches_are_zero_normalizes_twice(x, generator):
+    block = with_zeroed_branches(make_block(generator, norm_position="post"))
+    first, second = block.attention_norm, block.feed_forward_norm
+    expected = nn.functional.layer_norm(x, (C,), first.weight, first.bias)
+    expected = nn.functional.layer_norm(expected, (C,), second.weight, second.bias)
+    torch.testing.assert_close(block(x, is_causal=True), expected)
 
 
 def test_block_parameter_count_is_the_formula():
@@ -162,9 +176,10 @@ def test_block_parameter_count_is_the_formula():
     )
 
 
+@pytest.mark.parametrize("norm_position", ["pre", "post"])
 @pytest.mark.parametrize("place", ["weights", "branches"])
-def test_dropout_acts_in_training_only(x, generator, place):
-    block = make_block(generator, dropout=0.5)
+def test_dropout_acts_in_training_only(x, generator, place, norm_position):
+    block = make_block(generator, dropout=0.5, norm_position=norm_position)
     if place == "weights":
         block.dropout.p = 0.0
     else:
@@ -217,6 +232,19 @@ def test_heads_must_divide_row39(heads, message):
         SelfAttention(C, **heads)
     with pytest.raises(ConfigError, match=message):
         DecoderConfig(vocab_size=5, d_model=C, **heads)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"norm_position": "middle"}, "norm_position must be pre or post, got 'middle'"),
+        ({"positions": "magic"}, "positions must be learned or sinusoidal or rotary, got 'magic'"),
+        ({"positions": "sinusoidal", "d_model": 9}, "need an even d_model, got 9"),
+    ],
+)
+def test_unknown_parts_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        DecoderConfig(**{"vocab_size": 5, "d_model": C, "n_heads": H, **changes})
 
 
 def test_wrong_masks_are_refused_row39(x, generator):

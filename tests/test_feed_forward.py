@@ -18,8 +18,24 @@ def tanh_gelu(x):
     return 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+def relu(x):
+    return max(x, 0.0)
+
+
+def relu_squared(x):
+    return max(x, 0.0) ** 2
+
+
 def silu(x):
     return x / (1 + math.exp(-x))
+
+
+ACTIVATIONS = {
+    "gelu": exact_gelu,
+    "gelu_tanh": tanh_gelu,
+    "relu": relu,
+    "relu_squared": relu_squared,
+}
 
 
 def linear(layer, row):
@@ -32,7 +48,7 @@ def linear(layer, row):
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-@pytest.mark.parametrize("kind", ["gelu", "gelu_tanh", "swiglu"])
+@pytest.mark.parametrize("kind", [*ACTIVATIONS, "swiglu"])
 def test_feed_forward_equals_hand_computation(kind, use_bias):
     generator = torch.Generator().manual_seed(0)
     layer = make_feed_forward(kind, C, F, use_bias=use_bias).double()
@@ -44,7 +60,7 @@ def test_feed_forward_equals_hand_computation(kind, use_bias):
         if kind == "swiglu":
             inner = [silu(g) * u for g, u in zip(linear(layer.gate, row), up, strict=True)]
         else:
-            inner = [(exact_gelu if kind == "gelu" else tanh_gelu)(u) for u in up]
+            inner = [ACTIVATIONS[kind](u) for u in up]
         expected = torch.tensor(linear(layer.down, inner), dtype=torch.float64)
         torch.testing.assert_close(out, expected, rtol=1e-10, atol=1e-10)
 
@@ -59,5 +75,5 @@ def test_parameter_count_is_the_formula(kind, use_bias, expected):
 
 
 def test_unknown_kind_is_refused():
-    with pytest.raises(ConfigError, match="gelu, gelu_tanh or swiglu, got 'relu'"):
-        make_feed_forward("relu", C, F)
+    with pytest.raises(ConfigError, match="relu, relu_squared or swiglu, got 'mish'"):
+        make_feed_forward("mish", C, F)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from minillm.batch import IGNORE_INDEX
-from minillm.loss import token_log_probs, token_loss_sum
+from minillm.loss import linear_token_loss_sum, token_log_probs, token_loss_sum
 
 B, T, V = 2, 5, 11
 
@@ -108,3 +108,61 @@ def test_loss_is_float32_whatever_the_model_ran_in(logits, targets):
 def test_shapes_must_fit(logits, targets):
     with pytest.raises(ValueError, match=r"\(2, 5, 11\) do not fit targets \(2, 4\)"):
         token_loss_sum(logits, targets[:, :-1])
+
+
+# --- the linear layer and the loss in one
+
+
+@pytest.fixture
+def linear(generator):
+    hidden = torch.randn(B, T, 7, generator=generator, dtype=torch.float64)
+    weight = torch.randn(V, 7, generator=generator, dtype=torch.float64)
+    return hidden.requires_grad_(), weight.requires_grad_()
+
+
+def test_linear_loss_equals_the_loss_of_the_logits(linear, targets):
+    hidden, weight = linear
+    found = linear_token_loss_sum(hidden, weight, targets)
+    expected = token_loss_sum(hidden @ weight.T, targets)
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
+    ours, theirs = (torch.autograd.grad(loss / 3, linear) for loss in (found, expected))
+    for x, y in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-12, atol=1e-13)
+
+
+def test_rows_that_are_not_scored_are_not_computed(linear, targets):
+    hidden, weight = linear
+    poisoned = hidden.detach().masked_fill((targets == IGNORE_INDEX)[..., None], torch.nan)
+    poisoned.requires_grad_()
+    loss = linear_token_loss_sum(poisoned, weight, targets)
+    loss.backward()
+    torch.testing.assert_close(loss, token_loss_sum(hidden @ weight.T, targets))
+    assert poisoned.grad.isfinite().all()
+    assert weight.grad.isfinite().all()
+    assert poisoned.grad[targets == IGNORE_INDEX].abs().max() == 0
+
+
+@pytest.mark.parametrize("shape", [(B, T), (1, 1), (0, T), (B, 0)])
+def test_linear_loss_of_nothing_scored_is_zero_row41(linear, shape):
+    weight = linear[1]
+    hidden = torch.ones(*shape, 7, dtype=torch.float64, requires_grad=True)
+    loss = linear_token_loss_sum(hidden, weight, torch.full(shape, IGNORE_INDEX))
+    loss.backward()
+    assert loss.item() == 0.0
+    assert torch.equal(hidden.grad, torch.zeros_like(hidden))
+    assert torch.equal(weight.grad, torch.zeros_like(weight))
+
+
+@pytest.mark.parametrize("wrong", [V, -1, -99, -101])
+def test_linear_loss_names_a_target_outside_the_vocabulary_row43(linear, targets, wrong):
+    targets[1, 2] = wrong
+    with pytest.raises(ValueError, match=rf"target id {wrong} .* vocabulary of {V} ids"):
+        linear_token_loss_sum(*linear, targets)
+
+
+def test_linear_loss_refuses_shapes_that_do_not_fit(linear, targets):
+    hidden, weight = linear
+    with pytest.raises(ValueError, match=r"hidden \(2, 5, 7\) does not fit targets \(2, 4\)"):
+        linear_token_loss_sum(hidden, weight, targets[:, :-1])
+    with pytest.raises(ValueError, match=r"or weight \(7, 11\)"):
+        linear_token_loss_sum(hidden, weight.T, targets)

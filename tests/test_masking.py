@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from minillm.masking import causal_mask, combine_masks, document_mask, padding_mask
+from minillm.masking import (
+    causal_mask,
+    combine_masks,
+    document_mask,
+    padding_mask,
+    prefix_mask,
+    sliding_window_mask,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +57,47 @@ def test_combined_masks_allow_what_all_allow():
         [0, 0, 1, 1, 0],
     ]
     assert combine_masks(None, None) is None
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 50])
+@pytest.mark.parametrize(("n_positions", "n_past"), [(0, 3), (1, 4), (5, 0), (3, 4)])
+def test_sliding_window_is_the_definition_cell_by_cell(n_positions, n_past, window):
+    mask = sliding_window_mask(n_positions, window, n_past=n_past)
+    assert mask.shape == (n_positions, n_past + n_positions)
+    for t in range(n_positions):
+        for s in range(n_past + n_positions):
+            assert mask[t, s] == (abs(n_past + t - s) < window), (t, s)
+
+
+def test_prefix_mask_is_the_definition_cell_by_cell():
+    lengths = [0, 1, 3, 5]
+    mask = prefix_mask(torch.tensor(lengths), 5)
+    assert mask.shape == (4, 1, 5, 5)
+    for b, length in enumerate(lengths):
+        for t in range(5):
+            for s in range(5):
+                assert mask[b, 0, t, s] == (s < length or s <= t), (b, t, s)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([2, 6], "prefix length 6 is not in 0 … 5"),
+        ([-1, 2], "prefix length -1 is not"),
+        ([[1]], r"\(B,\) integer tensor, got torch.int64 of shape \(1, 1\)"),
+        ([0.5], "integer tensor, got torch.float32"),
+    ],
+)
+def test_prefix_lengths_must_fit(lengths, message):
+    with pytest.raises(ValueError, match=message):
+        prefix_mask(torch.tensor(lengths), 5)
+
+
+def test_a_window_must_be_positive():
+    with pytest.raises(ValueError, match=r"window must be positive .* got 0"):
+        sliding_window_mask(3, 0)
+    with pytest.raises(ValueError, match="got -1 and 0"):
+        sliding_window_mask(-1, 2)
 
 
 def test_counts_must_not_be_negative():

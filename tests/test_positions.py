@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from minillm.positions import LearnedPositions, make_rotation, rotate
+from minillm.positions import LearnedPositions, SinusoidalPositions, make_rotation, rotate
 
 B, H, T, D = 2, 3, 7, 10
 
@@ -97,3 +97,41 @@ def test_learned_positions_look_up_their_rows():
     nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(0))
     positions = torch.tensor([[3, 4, 10], [0, 0, 1]])
     assert torch.equal(layer(positions), layer.weight[positions])
+
+
+# --- sinusoidal positions
+
+
+def test_sinusoids_equal_the_formula():
+    positions = torch.tensor([[0, 1, 5], [100, 1000, 4095]])
+    found = SinusoidalPositions(6)(positions)
+    assert found.shape == (2, 3, 6)
+    assert found.dtype == torch.float32
+    for b, row in enumerate(positions.tolist()):
+        for t, position in enumerate(row):
+            for i in range(3):
+                angle = position / 10_000 ** (2 * i / 6)
+                expected = [math.sin(angle), math.cos(angle)]  # columns 2i and 2i + 1
+                assert found[b, t, 2 * i : 2 * i + 2].tolist() == pytest.approx(expected, abs=3e-4)
+
+
+@pytest.mark.parametrize("k", [1, 7, -3])
+def test_a_shift_is_one_rotation_of_each_pair_wherever_it_starts(k):
+    layer = SinusoidalPositions(10)
+    for i in range(5):
+        angle = k / 10_000 ** (2 * i / 10)
+        turn = torch.tensor(
+            [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
+        )
+        for position in (3, 8, 50):
+            before, after = layer(torch.tensor([position, position + k]))[:, 2 * i : 2 * i + 2]
+            torch.testing.assert_close(turn @ before, after, atol=1e-5, rtol=0)
+
+
+def test_sinusoids_learn_nothing_and_have_no_last_position():
+    layer = SinusoidalPositions(4)
+    assert layer.state_dict() == {}
+    far = layer(torch.tensor([10**6, 10**6 + 1]))
+    assert not torch.isclose(*far).all()
+    with pytest.raises(ValueError, match="d_model must be even, got 7"):
+        SinusoidalPositions(7)

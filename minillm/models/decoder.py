@@ -15,11 +15,11 @@ from minillm.attention import AttentionBackend, check_backend
 from minillm.batch import Batch
 from minillm.blocks import KVCache, TransformerBlock
 from minillm.config import DecoderConfig
-from minillm.loss import token_log_probs, token_loss_sum
+from minillm.loss import linear_token_loss_sum, token_log_probs
 from minillm.masking import causal_mask, combine_masks, document_mask, padding_mask
 from minillm.models.base import LanguageModel
 from minillm.norms import make_norm
-from minillm.positions import LearnedPositions, make_rotation
+from minillm.positions import LearnedPositions, SinusoidalPositions, make_rotation
 
 INIT_STD = 0.02  # GPT-2's; small enough that the first logits are near 0 and the loss near ln V
 
@@ -55,16 +55,19 @@ class Decoder(LanguageModel):
         self.context_length = config.context_length
         with torch.random.fork_rng(devices=[]):  # torch's own initial weights are overwritten
             self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
-            self.position_embedding = (
-                LearnedPositions(config.context_length, config.d_model)
-                if config.positions == "learned"
-                else None
-            )
+            self.position_embedding = _position_embedding(config)
             self.blocks = nn.ModuleList(
                 TransformerBlock(config, backend=backend) for _ in range(config.n_layers)
             )
-            self.final_norm = make_norm(config.norm, config.d_model, eps=config.norm_eps)
+            self.final_norm = (
+                make_norm(config.norm, config.d_model, eps=config.norm_eps)
+                if config.norm_position == "pre"
+                else nn.Identity()  # the last block has normalized
+            )
             self.unembedding = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        # Next to waves of size 1, embeddings of size 0.02 would be drowned (Vaswani et al., §3.4).
+        is_sinusoidal = config.positions == "sinusoidal"
+        self.embedding_scale = math.sqrt(config.d_model) if is_sinusoidal else 1.0
         self.dropout = nn.Dropout(config.dropout)
         if config.tie_embeddings:
             self.unembedding.weight = self.token_embedding.weight
@@ -74,10 +77,12 @@ class Decoder(LanguageModel):
     def _initialize(self, generator: torch.Generator) -> None:
         """Draw matrices from N(0, 0.02²); biases are 0 and the norms' weights 1.
 
-        A layer that ends a residual branch gets ``0.02 / sqrt(2 L)``: 2 L branches are added,
-        and the sum should not grow with the depth (GPT-2, §2.3).
+        With pre-norm a layer that ends a residual branch gets ``0.02 / sqrt(2 L)``: 2 L branches
+        are added, and the sum should not grow with the depth (GPT-2, §2.3). Post-norm rescales
+        each sum and needs no such help (BERT draws all from 0.02).
         """
-        residual_std = INIT_STD / math.sqrt(2 * self.config.n_layers)
+        n_summed = 2 * self.config.n_layers if self.config.norm_position == "pre" else 1
+        residual_std = INIT_STD / math.sqrt(n_summed)
         for name, parameter in self.named_parameters():  # a tied matrix comes once
             if name.endswith("bias"):
                 parameter.zero_()
@@ -123,12 +128,12 @@ class Decoder(LanguageModel):
         rotation = None
 
         x = self.token_embedding(token_ids)
-        if self.position_embedding is not None:
-            x = x + self.position_embedding(positions)
-        else:
+        if self.position_embedding is None:
             rotation = make_rotation(
                 positions, head_dim=self.config.head_dim, base=self.config.rotary_base
             )
+        else:
+            x = x * self.embedding_scale + self.position_embedding(positions).to(x.dtype)
         x = self.dropout(x)
         is_causal = mask is None and n_past == 0  # else a single new token, which reads all
         for layer, block in enumerate(self.blocks):
@@ -138,12 +143,13 @@ class Decoder(LanguageModel):
 
     def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
         """Return the summed loss of ``batch.targets``, in nats, under the name ``"tokens"``."""
-        logits, targets = self._logits_and_targets(batch)
-        return {"tokens": token_loss_sum(logits, targets)}
+        hidden, targets = self._hidden_and_targets(batch)
+        return {"tokens": linear_token_loss_sum(hidden, self.unembedding.weight, targets)}
 
     def log_probs(self, batch: Batch) -> Tensor:
         """Return log p of each target given its context, (B, T) in nats; 0 where not scored."""
-        return token_log_probs(*self._logits_and_targets(batch))
+        hidden, targets = self._hidden_and_targets(batch)
+        return token_log_probs(self.unembedding(hidden), targets)
 
     @torch.no_grad()
     def next_log_probs(
@@ -220,11 +226,10 @@ class Decoder(LanguageModel):
         """Count the trained numbers; a tied matrix counts once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def _logits_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _hidden_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if batch.targets is None:
             raise ValueError("a language model needs batch.targets, got None")
-        logits = self(batch.inputs, document_ids=batch.document_ids, is_padding=batch.is_padding)
-        return logits, batch.targets
+        return self.hidden(batch.inputs, batch.document_ids, batch.is_padding), batch.targets
 
     def _check_tokens(self, token_ids: Tensor, n_past: int) -> None:
         if token_ids.ndim != 2:
@@ -262,6 +267,13 @@ class Decoder(LanguageModel):
         return combine_masks(
             causal_mask(n_new, n_past=n_past, device=token_ids.device), restrictions
         )
+
+
+def _position_embedding(config: DecoderConfig) -> nn.Module | None:
+    """Build what is added to the token embeddings; rotary positions add nothing."""
+    if config.positions == "learned":
+        return LearnedPositions(config.context_length, config.d_model)
+    return SinusoidalPositions(config.d_model) if config.positions == "sinusoidal" else None
 
 
 def _positions(token_ids: Tensor, n_past: int, is_padding: Tensor | None) -> Tensor:

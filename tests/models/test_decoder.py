@@ -1,4 +1,5 @@
 import copy
+import functools
 import math
 
 import pytest
@@ -11,7 +12,16 @@ from minillm.config import DecoderConfig
 from minillm.masking import causal_mask
 from minillm.models.decoder import Decoder
 
-FAMILIES = {"gpt": DecoderConfig.gpt, "llama": DecoderConfig.llama}
+FAMILIES = {
+    "gpt": DecoderConfig.gpt,
+    "llama": DecoderConfig.llama,
+    "original": functools.partial(  # Vaswani et al. 2017, and another activation
+        DecoderConfig.gpt,
+        norm_position="post",
+        positions="sinusoidal",
+        feed_forward="relu_squared",
+    ),
+}
 SIZES = {"vocab_size": 31, "context_length": 13, "d_model": 24, "n_layers": 3, "n_heads": 6}
 B, T, V, L, H = 2, 13, 31, 3, 6
 
@@ -51,12 +61,25 @@ def next_batch(token_ids, **fields):
     return Batch(inputs=token_ids, targets=targets, **fields)
 
 
-def test_gpt_equals_torch_encoder_layers(generator, token_ids):
-    model = make_model(DecoderConfig.gpt(**SIZES), generator)
-    x = model.token_embedding.weight[token_ids] + model.position_embedding.weight[:T]
+@pytest.mark.parametrize("norm_position", ["pre", "post"])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+def test_decoder_equals_torch_encoder_layers(generator, token_ids, norm_position, positions):
+    parts = {"norm_position": norm_position, "positions": positions}
+    model = make_model(DecoderConfig.gpt(**SIZES, **parts), generator)
+    x = model.token_embedding.weight[token_ids]
+    if positions == "learned":
+        x = x + model.position_embedding.weight[:T]
+    else:  # Vaswani et al. 2017, §3.4 and §3.5
+        x = x * 24**0.5 + model.position_embedding(torch.arange(T))
     for block in model.blocks:
         peer = nn.TransformerEncoderLayer(
-            24, H, 96, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            24,
+            H,
+            96,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=norm_position == "pre",
         ).double()
         ours = block.attention
         projections = (ours.query, ours.key, ours.value)
@@ -72,8 +95,23 @@ def test_gpt_equals_torch_encoder_layers(generator, token_ids):
             }
         )
         x = peer(x, src_mask=~causal_mask(T))
-    x = F.layer_norm(x, (24,), model.final_norm.weight, model.final_norm.bias)
+    if norm_position == "pre":  # the original has no norm after the last one
+        x = F.layer_norm(x, (24,), model.final_norm.weight, model.final_norm.bias)
     torch.testing.assert_close(model(token_ids), x @ model.token_embedding.weight.T)
+
+
+@pytest.mark.parametrize("norm_position", ["pre", "post"])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary"])
+def test_cached_steps_equal_the_whole_text_with_every_part(
+    generator, token_ids, norm_position, positions
+):
+    parts = {"norm_position": norm_position, "positions": positions}
+    model = make_model(DecoderConfig.gpt(**SIZES, **parts), generator)
+    expected = model(token_ids).log_softmax(dim=-1)
+    state = None
+    for start, stop in ((0, 4), (4, 5), (5, 11), (11, 13)):
+        log_probs, state = model.next_log_probs(token_ids[:, start:stop], state)
+        torch.testing.assert_close(log_probs, expected[:, stop - 1].float())
 
 
 def test_backends_agree(model, token_ids):
@@ -114,6 +152,21 @@ def test_log_probs_sum_to_the_loss_and_are_the_softmax(model, token_ids):
     assert torch.equal(log_probs[:, -1], torch.zeros(B, dtype=log_probs.dtype))
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_training_equals_the_plain_loss_and_never_holds_the_logits(
+    family, generator, token_ids, tied
+):
+    model = make_model(family(**SIZES, tie_embeddings=tied), generator)
+    batch = next_batch(token_ids)
+    logits = model(token_ids)
+    loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="sum") / 7
+    expected = torch.autograd.grad(loss, list(model.parameters()))
+    model.unembedding.register_forward_hook(lambda *_: pytest.fail("the logits were made"))
+    (model.loss_sums(batch)["tokens"] / 7).backward()
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
 # --- initialization
 
 
@@ -135,7 +188,8 @@ def test_initial_weights_have_their_scale(family, generator):
             )
             continue
         ends_branch = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
-        expected = 0.02 / math.sqrt(2 * 8) if ends_branch else 0.02
+        is_summed = ends_branch and config.norm_position == "pre"
+        expected = 0.02 / math.sqrt(2 * 8) if is_summed else 0.02
         n = parameter.numel()
         assert abs(parameter.mean().item()) < 5 * expected / n**0.5, name
         assert abs(parameter.std().item() / expected - 1) < 5 / (2 * n) ** 0.5, name

@@ -1,0 +1,1 @@
+"""Fast ways to compute what the readable code defines; they know tensors only."""
