@@ -28,7 +28,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TABLE = Path(__file__).with_name("planted_faults.toml")
-COPIED = ("minillm", "tests", "pyproject.toml")
+COPIED = ("minillm", "exercises", "tests", "pyproject.toml")
+NEVER_COPIED = (".git", ".venv", "runs")  # of the whole repository, which --all needs
 TIME_LIMIT_S = 300  # a fault may make a loop endless
 SURVIVED, NOT_RUN = "SURVIVED", "NOT RUN"
 
@@ -105,7 +106,7 @@ def load_libraries() -> None:
 
 
 def try_faults(
-    faults: Sequence[Fault], root: Path, *, tests: Sequence[str] | None = None
+    faults: Sequence[Fault], root: Path, *, tests: Sequence[str] | None = None, whole: bool = False
 ) -> Iterator[tuple[Fault, str, float]]:
     """Yield each fault with what noticed it and the seconds that took.
 
@@ -113,15 +114,17 @@ def try_faults(
         faults: planted one at a time.
         root: the repository; only a temporary copy of it is changed.
         tests: the same tests for all; ``None`` takes those that each fault names.
+        whole: copy the whole repository, as some tests read its documents.
     """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in COPIED:
-            source = root / name
-            if source.is_dir():
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-            elif source.exists():
-                shutil.copy(source, copy / name)
+        for source in root.iterdir():
+            wanted = source.name not in NEVER_COPIED if whole else source.name in COPIED
+            if wanted and source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis")
+                shutil.copytree(source, copy / source.name, ignore=ignored)
+            elif wanted:
+                shutil.copy(source, copy / source.name)
         for fault in faults:
             path = copy / fault.file
             original, start = path.read_text("utf-8"), time.perf_counter()
@@ -132,12 +135,12 @@ def try_faults(
                 path.write_text(original, "utf-8")
 
 
-def check_baseline(root: Path, tests: Sequence[str]) -> str | None:
+def check_baseline(root: Path, tests: Sequence[str], *, whole: bool) -> str | None:
     """Return what fails without any fault, which would seem to catch them all."""
     nothing = Fault(
         name="none", file="pyproject.toml", old="[tool.pytest", new="[tool.pytest", tests=[]
     )
-    ((_, result, _),) = try_faults([nothing], root, tests=tests)
+    ((_, result, _),) = try_faults([nothing], root, tests=tests, whole=whole)
     return None if result == SURVIVED else result
 
 
@@ -153,12 +156,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load_libraries()
     tests = ["tests"] if options.all else None
     named = sorted({name for fault in faults for name in fault.tests})
-    if failing := check_baseline(root, tests or named):
+    if failing := check_baseline(root, tests or named, whole=options.all):
         print(f"without a fault, this fails: {failing}")
         return 2
     results = []
     try:
-        for fault, result, seconds in try_faults(faults, root, tests=tests):
+        for fault, result, seconds in try_faults(faults, root, tests=tests, whole=options.all):
             print(f"{fault.name:52} {seconds:5.1f} s  {result}", flush=True)
             results.append(result)
     except ValueError as error:
