@@ -34,13 +34,15 @@ def _viewed(x: Tensor, n_heads: int) -> Tensor:
 
 
 def _split_by_view(query: Tensor, key: Tensor, value: Tensor, n_heads: int) -> Tensor:
-    mixed = F.scaled_dot_product_attention(*(_viewed(x, n_heads) for x in (query, key, value)))
+    q, k, v = (_viewed(x, n_heads) for x in (query, key, value))
+    mixed = F.scaled_dot_product_attention(q, k, v)
     return rearrange(mixed, _MERGE)
 
 
 def _viewed_twice(query: Tensor, key: Tensor, value: Tensor, n_heads: int) -> Tensor:
     """Split and merge by views: the round trip is perfect, what happens in between is not."""
-    mixed = F.scaled_dot_product_attention(*(_viewed(x, n_heads) for x in (query, key, value)))
+    q, k, v = (_viewed(x, n_heads) for x in (query, key, value))
+    mixed = F.scaled_dot_product_attention(q, k, v)
     return mixed.reshape(query.shape)
 
 
@@ -105,9 +107,9 @@ def _torchs(query: Tensor, key: Tensor, value: Tensor, n_heads: int) -> Tensor:
     """Torch's own multi-head attention with all four projections set to the identity."""
     width = query.shape[-1]
     eye = torch.eye(width, dtype=query.dtype)
+    q, k, v = (rearrange(x, "b t c -> t b c") for x in (query, key, value))
     mixed, _ = F.multi_head_attention_forward(
-        *(rearrange(x, "b t c -> t b c") for x in (query, key, value)),
-        width, n_heads, eye.repeat(3, 1), None, None, None, False, 0.0, eye, None,
+        q, k, v, width, n_heads, eye.repeat(3, 1), None, None, None, False, 0.0, eye, None,
         training=False, need_weights=False,
     )  # fmt: skip
     return rearrange(mixed, "t b c -> b t c")
