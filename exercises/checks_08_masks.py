@@ -132,7 +132,7 @@ PADDING_MISTAKES: Mistakes = {
 
 @exercise("causal mask with padding")
 def check_padding_mask(attempt: Attempt, generator: torch.Generator) -> None:
-    """Check ``causal_without_padding(is_padding)``: no future, and no padding.
+    """Check ``text_only(is_padding)``: no future, and no padding.
 
     The function takes a bool (B, T), True at padding, and returns (B, 1, T, T) bool.
     """
