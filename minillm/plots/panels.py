@@ -69,7 +69,7 @@ def _draw(axes: Axes, panel: Panel, colors: Mapping[str, Any]) -> None:
         if len(values) > len(panel.x):
             raise ValueError(f"{name!r} has {len(values)} points for {len(panel.x)} places of x")
         # Later lines are thinner, so that those which they cover still look out on both sides.
-        width = 1.7 + 1.2 * (len(panel.lines) - place)
+        width = 1.7 + 0.9 * (len(panel.lines) - place)
         style = {"color": colors[name], "label": name, "linewidth": width}
         style["marker"] = "o" if len(values) <= _MAX_MARKED else ""
         axes.plot(panel.x[: len(values)], values, markersize=width + 2.5, **style)
