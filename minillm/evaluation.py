@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -155,7 +156,7 @@ def unigram_bits_per_byte(
     targets = torch.tensor([token for document in documents for token in document[1:]])
     if not len(targets):
         raise DataError("there is nothing to score: no document has a token after its first")
-    counts = torch.bincount(torch.as_tensor(train_ids, dtype=torch.int64), minlength=vocab_size)
+    counts = torch.bincount(_owned(train_ids), minlength=vocab_size)
     counts[[document[0] for document in documents if len(document)]] = 0
     log_probs = (counts.double() + 1).log2() - math.log2(int(counts.sum()) + vocab_size)
     return -log_probs[targets].sum().item() / n_bytes
@@ -229,12 +230,17 @@ def _padded_batch(windows: list[_Window]) -> Batch:
     targets = torch.full_like(inputs, IGNORE_INDEX)
     is_padding = torch.ones_like(inputs, dtype=torch.bool)
     for row, (token_ids, n_ignored) in enumerate(windows):
-        tokens = torch.as_tensor(token_ids)
+        tokens = _owned(token_ids)
         n_inputs = len(tokens) - 1
         inputs[row, :n_inputs] = tokens[:-1]
         targets[row, n_ignored:n_inputs] = tokens[1 + n_ignored :]
         is_padding[row, :n_inputs] = False
     return Batch(inputs=inputs, targets=targets, is_padding=is_padding)
+
+
+def _owned(token_ids: Sequence[int] | Tensor) -> Tensor:
+    """Copy into int64: torch warns when it must share the memory of a read-only memory map."""
+    return torch.from_numpy(np.array(token_ids, dtype=np.int64))
 
 
 def _window_limit(model: LanguageModel, context_length: int | None) -> int | None:

@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -247,3 +248,18 @@ def test_xz_charges_only_what_is_new():
     assert xz_bits_per_byte("", chinese) < 0.6 * fresh
     with pytest.raises(DataError, match="nothing to compress"):
         xz_bits_per_byte("abc", "")
+
+
+def test_read_only_memory_maps_are_read_without_a_warning(decoder, tmp_path):
+    """torch warns when it shares such memory, and warnings are errors here."""
+    stream = np.array([token for document in documents() for token in document], dtype="<u2")
+    stream.tofile(tmp_path / "ids.bin")
+    mapped = np.memmap(tmp_path / "ids.bin", dtype="<u2", mode="r")
+    chosen = np.split(mapped, np.cumsum(LENGTHS)[:-1])
+    assert evaluate_documents(decoder, chosen, n_bytes=7) == evaluate_documents(
+        decoder, documents(), n_bytes=7
+    )
+    settings = {"n_bytes": 7, "vocab_size": V}
+    assert unigram_bits_per_byte(mapped, chosen, **settings) == unigram_bits_per_byte(
+        stream.tolist(), documents(), **settings
+    )
