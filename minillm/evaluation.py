@@ -153,11 +153,11 @@ def unigram_bits_per_byte(
         1.321928
     """
     _require_positive(n_bytes=n_bytes, vocab_size=vocab_size)
-    targets = torch.tensor([token for document in documents for token in document[1:]])
+    targets = _owned([token for document in documents for token in document[1:]])
     if not len(targets):
         raise DataError("there is nothing to score: no document has a token after its first")
     counts = torch.bincount(_owned(train_ids), minlength=vocab_size)
-    counts[[document[0] for document in documents if len(document)]] = 0
+    counts[_owned([document[0] for document in documents if len(document)])] = 0
     log_probs = (counts.double() + 1).log2() - math.log2(int(counts.sum()) + vocab_size)
     return -log_probs[targets].sum().item() / n_bytes
 
@@ -240,6 +240,8 @@ def _padded_batch(windows: list[_Window]) -> Batch:
 
 def _owned(token_ids: Sequence[int] | Tensor) -> Tensor:
     """Copy into int64: torch warns when it must share the memory of a read-only memory map."""
+    if isinstance(token_ids, Tensor):
+        return token_ids.long()
     return torch.from_numpy(np.array(token_ids, dtype=np.int64))
 
 
