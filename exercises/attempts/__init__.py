@@ -1,0 +1,1 @@
+"""Right and wrong answers to the exercises: spoilers, and what the checks are tested with."""
