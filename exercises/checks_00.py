@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from einops import reduce
+from einops import rearrange, reduce
 from torch import Tensor
 
 from exercises.harness import Attempt, Mistakes, exercise, same
+from minillm.batch import IGNORE_INDEX
 
 
 def _counts(values: Tensor) -> Tensor:
@@ -214,3 +215,94 @@ def _check_gradient(attempt: Attempt, logits: Tensor) -> None:
     sums = gradient.sum(-1)
     mistake = "it must sum to zero over V: the normalizer is part of the function, do not detach it"
     attempt.holds(what, same(sums, torch.zeros_like(sums)), mistake, sums=sums)
+
+
+def _picked(log_probs: Tensor, targets: Tensor) -> Tensor:
+    """Return the log-probability at each target; ignored targets read id 0."""
+    return log_probs.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+
+
+def _shifted_again(log_probs: Tensor, targets: Tensor) -> Tensor:
+    """Score target t + 1 at position t, the last position not at all."""
+    picked = torch.zeros(targets.shape, dtype=log_probs.dtype)
+    picked[:, :-1] = _target_log_probs(log_probs[:, :-1], targets[:, 1:])
+    return picked
+
+
+def _target_log_probs(log_probs: Tensor, targets: Tensor) -> Tensor:
+    return _picked(log_probs, targets).masked_fill(targets == IGNORE_INDEX, 0)
+
+
+def _best_log_probs(log_probs: Tensor, targets: Tensor) -> Tensor:
+    best = log_probs.max(-1).values
+    return best.masked_fill(targets == IGNORE_INDEX, 0)
+
+
+def _wrong_order(log_probs: Tensor, targets: Tensor) -> Tensor:
+    """Flatten the targets column by column while the log-probs are flattened row by row."""
+    swapped = rearrange(targets, "b t -> (t b)").reshape(targets.shape)
+    return _target_log_probs(log_probs, swapped)
+
+
+TARGET_MISTAKES: Mistakes = {
+    "it scores the best token id instead of the target: a model is judged by what came": (
+        _best_log_probs
+    ),
+    "it shifts the targets: position t of targets is already what follows position t of inputs": (
+        _shifted_again
+    ),
+    "it pairs rows with the wrong targets: a transpose, or a view across axes": _wrong_order,
+    "it scores ignored targets as if they were token id 0": _picked,
+    "it ignores token id 0: only IGNORE_INDEX is not scored": lambda log_probs, targets: _picked(
+        log_probs, targets
+    ).masked_fill(targets <= 0, 0),
+    "it returns probabilities: log_probs already are what is asked for": (
+        lambda log_probs, targets: (
+            _picked(log_probs, targets).exp().masked_fill(targets == IGNORE_INDEX, 0)
+        )
+    ),
+    "it returns losses: the sign is turned": lambda log_probs, targets: (
+        -_target_log_probs(log_probs, targets)
+    ),
+    "it divides by the number of scored targets: return one number per target, undivided": (
+        lambda log_probs, targets: (
+            _target_log_probs(log_probs, targets) / (targets != IGNORE_INDEX).sum()
+        )
+    ),
+    "it reads the log-probs of row 0 for every row": lambda log_probs, targets: _target_log_probs(
+        log_probs[:1].expand_as(log_probs), targets
+    ),
+}
+
+
+@exercise("log-probability of each target")
+def check_target_log_probs(attempt: Attempt, generator: torch.Generator) -> None:
+    """Check ``target_log_probs(log_probs, targets)``: what a model gave to what really came.
+
+    The function takes log-probabilities (B, T, V) and int64 targets (B, T), and returns (B, T);
+    where a target is ``IGNORE_INDEX`` it returns 0.
+    """
+    mistakes = TARGET_MISTAKES
+    log_probs = torch.tensor([[[1, 2, 5], [2, 5, 1]], [[4, 3, 1], [1, 1, 6]]]).div(8).log()
+    targets = torch.tensor([[0, 2], [1, 2]])
+    expected = torch.tensor([[1 / 8, 1 / 8], [3 / 8, 6 / 8]]).log()
+    attempt.equals("two rows of two", (log_probs, targets), expected, mistakes)
+    targets = torch.tensor([[IGNORE_INDEX, 2], [0, IGNORE_INDEX]])
+    expected = torch.tensor([[0, math.log(1 / 8)], [math.log(4 / 8), 0]])
+    attempt.equals("ignored targets", (log_probs, targets), expected, mistakes)
+    nothing = torch.full((2, 2), IGNORE_INDEX)
+    attempt.equals("nothing scored", (log_probs, nothing), torch.zeros(2, 2), mistakes)
+
+    logits = torch.randn(3, 7, 5, generator=generator, dtype=torch.float64)
+    log_probs = torch.log_softmax(logits, -1)
+    targets = torch.randint(5, (3, 7), generator=generator)
+    targets[0, 2:4] = targets[2, -1] = IGNORE_INDEX
+    losses = torch.nn.functional.cross_entropy(
+        rearrange(logits, "b t v -> b v t"), targets, ignore_index=IGNORE_INDEX, reduction="none"
+    )
+    attempt.equals("against torch's cross_entropy", (log_probs, targets), -losses, mistakes)
+
+    changed = log_probs.clone()
+    changed[0, 2:4] = -math.inf  # what is not scored may be anything
+    is_blind = same(attempt(changed, targets), -losses)
+    attempt.holds("log-probs of −∞ under ignored targets", is_blind, "they change the result")

@@ -59,7 +59,7 @@ class Verdict:
 
     def _repr_markdown_(self) -> str:
         first, *lines = str(self).splitlines()
-        block = "\n".join(["", "```text", *lines, "```"]) if lines else ""
+        block = "\n".join(["\n", "```text", *lines, "```"]) if lines else ""
         _, _, finding = first.partition(": ")
         return f"{self._mark} **{_escaped(self.exercise)}**: {_escaped(finding)}{block}"
 

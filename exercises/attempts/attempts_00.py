@@ -7,7 +7,8 @@ from einops import einsum, rearrange
 from torch import Tensor
 
 from exercises.attempts.planted import Planted
-from exercises.checks_00 import check_causal_mean, check_log_softmax
+from exercises.checks_00 import check_causal_mean, check_log_softmax, check_target_log_probs
+from minillm.batch import IGNORE_INDEX
 
 # --- batched causal mean, right
 
@@ -187,6 +188,78 @@ def _shifts_input(logits: Tensor) -> Tensor:
     return logits - logits.exp().sum(-1, keepdim=True).log()
 
 
+# --- log-probability of each target, right
+
+
+def _by_gather(log_probs: Tensor, targets: Tensor) -> Tensor:
+    is_scored = targets != IGNORE_INDEX
+    ids = targets.where(is_scored, 0)
+    picked = torch.gather(log_probs, 2, ids[..., None])[..., 0]
+    return picked.where(is_scored, 0)
+
+
+def _by_cross_entropy(log_probs: Tensor, targets: Tensor) -> Tensor:
+    losses = torch.nn.functional.nll_loss(
+        log_probs.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="none"
+    )
+    return -losses.view(targets.shape)
+
+
+def _by_indexing(log_probs: Tensor, targets: Tensor) -> Tensor:
+    result = torch.zeros_like(log_probs[..., 0])
+    b, t = torch.nonzero(targets >= 0, as_tuple=True)
+    result[b, t] = log_probs[b, t, targets[b, t]]
+    return result
+
+
+# --- log-probability of each target, wrong
+
+
+def _takes_the_best(log_probs: Tensor, targets: Tensor) -> Tensor:
+    return torch.where(targets == IGNORE_INDEX, 0, log_probs.amax(-1))
+
+
+def _shifts_once_more(log_probs: Tensor, targets: Tensor) -> Tensor:
+    following = torch.full_like(targets, IGNORE_INDEX)
+    following[:, :-1] = targets[:, 1:]
+    return _by_gather(log_probs, following)
+
+
+def _views_across_axes(log_probs: Tensor, targets: Tensor) -> Tensor:
+    flat = targets.T.reshape(-1)
+    picked = log_probs.reshape(len(flat), -1)[torch.arange(len(flat)), flat.clamp(min=0)]
+    return picked.where(flat != IGNORE_INDEX, 0).view(targets.shape)
+
+
+def _clamps_only(log_probs: Tensor, targets: Tensor) -> Tensor:
+    return log_probs.gather(2, targets.clamp(min=0)[..., None])[..., 0]
+
+
+def _ignores_id_zero(log_probs: Tensor, targets: Tensor) -> Tensor:
+    return torch.where(targets > 0, _clamps_only(log_probs, targets), 0)
+
+
+def _returns_probs(log_probs: Tensor, targets: Tensor) -> Tensor:
+    return torch.where(targets >= 0, _clamps_only(log_probs.exp(), targets), 0)
+
+
+def _returns_losses(log_probs: Tensor, targets: Tensor) -> Tensor:
+    return -_by_cross_entropy(log_probs, targets)
+
+
+def _averages(log_probs: Tensor, targets: Tensor) -> Tensor:
+    return _by_indexing(log_probs, targets) / int((targets >= 0).sum())
+
+
+def _reads_first_row(log_probs: Tensor, targets: Tensor) -> Tensor:
+    rows = [_by_gather(log_probs[:1], row[None]) for row in targets]
+    return torch.cat(rows)
+
+
+def _multiplies_by_zero(log_probs: Tensor, targets: Tensor) -> Tensor:
+    return _clamps_only(log_probs, targets) * (targets >= 0)
+
+
 PLANTED = (
     Planted(
         check=check_causal_mean,
@@ -225,6 +298,23 @@ PLANTED = (
             _detaches: "do not detach it",
             _leaves_torch: "none flows",
             _shifts_input: "changes its input in place",
+        },
+    ),
+    Planted(
+        check=check_target_log_probs,
+        arguments=(torch.zeros(2, 3, 5), torch.tensor([[1, 0, 4], [2, 3, IGNORE_INDEX]])),
+        right=(_by_gather, _by_cross_entropy, _by_indexing),
+        wrong={
+            _takes_the_best: "the best token id instead of the target",
+            _shifts_once_more: "shifts the targets",
+            _views_across_axes: "pairs rows with the wrong targets",
+            _clamps_only: "as if they were token id 0",
+            _ignores_id_zero: "only IGNORE_INDEX is not scored",
+            _returns_probs: "returns probabilities",
+            _returns_losses: "the sign is turned",
+            _averages: "divides by the number of scored targets",
+            _reads_first_row: "row 0 for every row",
+            _multiplies_by_zero: "−∞ under ignored targets",
         },
     ),
 )
