@@ -21,8 +21,11 @@ from torch import Tensor
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.errors import ConfigError, DataError, NumericalError
 from minillm.models.base import LanguageModel
+from minillm.models.decoder import Decoder
 
 _XZ_MAX_DICTIONARY = 64 * 2**20  # bytes that xz looks back; it needs about 11 times as much memory
+_PASSAGE_BYTES = 32  # too long to come twice by chance; a power of two
+_HASH_BASE = 6364136223846793005  # odd and large (Knuth's MMIX multiplier)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +192,64 @@ def xz_bits_per_byte(train_text: str, validation_text: str) -> float:
         raise DataError("there is nothing to compress: the validation text is empty")
     added = _xz_size(train + validation) - _xz_size(train)
     return 8 * added / len(validation)
+
+
+def copied_share(train_text: str, text: str) -> float:
+    """Measure how much of a text can be copied: its bytes inside passages of 32 seen in training.
+
+    A compressor gets those almost for nothing, and a benchmark that has many of them measures
+    memory (Lee et al. 2021, arXiv:2107.06499, §4). Passages are compared by 64-bit hashes.
+
+    Args:
+        train_text: may be empty.
+        text: the held-out text.
+
+    Returns:
+        A share in [0, 1] of the UTF-8 bytes of ``text``.
+
+    Example:
+        >>> copied_share("What was read before costs little.", "What was read before costs little!")
+        0.9705882352941176
+    """
+    starts = np.isin(_passage_hashes(text), _passage_hashes(train_text))
+    is_copied = np.convolve(starts, np.ones(_PASSAGE_BYTES)) > 0 if len(starts) else starts
+    return float(is_copied.sum() / max(len(text.encode()), 1))
+
+
+def input_influence(model: Decoder, token_ids: Tensor) -> Tensor:
+    """Measure how strongly each output reacts to each input, by gradients.
+
+    A causal model gives exact zeros above the diagonal: no path leads from a later token to an
+    earlier prediction, whatever the weights are.
+
+    Args:
+        model: any decoder.
+        token_ids: (1, T) int64.
+
+    Returns:
+        (T, T): norm of the gradient of the logits at t (row) for the embedding at s (column).
+    """
+    kept: list[Tensor] = []
+    hook = model.token_embedding.register_forward_hook(lambda *call: kept.append(call[2]))
+    try:
+        logits = model(token_ids)[0]
+    finally:
+        hook.remove()
+    gradients = [torch.autograd.grad(x.square().sum(), kept, retain_graph=True)[0] for x in logits]
+    return torch.cat(gradients).norm(dim=-1)
+
+
+def _passage_hashes(text: str) -> np.ndarray:
+    """Hash each passage of 32 bytes: polynomials of one byte, joined to 2, 4, 8, 16 and 32."""
+    hashes = np.frombuffer(text.encode(), dtype=np.uint8).astype(np.uint64)
+    if len(hashes) < _PASSAGE_BYTES:
+        return hashes[:0]
+    width = 1
+    while width < _PASSAGE_BYTES:
+        factor = np.uint64(pow(_HASH_BASE, width, 2**64))
+        hashes = hashes[:-width] * factor + hashes[width:]
+        width *= 2
+    return hashes
 
 
 class _Window(NamedTuple):

@@ -89,7 +89,8 @@ def surprisal_html(
         if guesses is not None:
             hint += f" · expected: {guesses[index]}"
         spans.append(
-            f'<span title="{escaped(hint)}" style="background:{_color(cost)}">{escaped(token)}</span>'
+            f'<span title="{escaped(hint)}" '
+            f'style="background:{_color(cost)}">{escaped(token)}</span>'
         )
     alt = escaped(f"Text colored by surprisal, dark = hard: {''.join(tokens)[:_MAX_ALT]}")
     style = (
