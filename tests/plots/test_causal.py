@@ -24,7 +24,7 @@ def test_influence_is_shown_on_a_log_scale_and_zero_is_darkest():
     image = figure.axes[0].images[0]
     assert np.allclose(image.get_array(), [[-2, -8], [-3, -1]])
     assert image.get_clim()[0] == -8
-    assert [axes.get_title() for axes in figure.axes[:2]] == ["causal", "other"]
+    assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == ["causal", "other"]
 
 
 def test_runs_are_averaged_over_nine_steps_and_named():
@@ -46,8 +46,8 @@ def test_the_next_token_is_ranked_and_the_nucleus_includes_the_crossing_token():
     first, second = figure.axes
     assert [bar.get_width() for bar in first.patches] == pytest.approx([0.6, 0.3, 0.1])
     assert [label.get_text() for label in first.get_yticklabels()] == ["b⏎", "c", "a"]
-    assert first.get_title() == "T = 1: nucleus of 2 tokens"
-    assert second.get_title() == "T = 0.01: nucleus of 1 token"
+    assert first.get_title(loc="left") == "T = 1: nucleus of 2 tokens"
+    assert second.get_title(loc="left") == "T = 0.01: nucleus of 1 token"
     colors = [bar.get_facecolor() for bar in first.patches]
     assert colors[0] == colors[1] != colors[2]
     assert math.isclose(second.patches[0].get_width(), 1.0)
