@@ -194,26 +194,35 @@ def xz_bits_per_byte(train_text: str, validation_text: str) -> float:
     return 8 * added / len(validation)
 
 
-def copied_share(train_text: str, text: str) -> float:
-    """Measure how much of a text can be copied: its bytes inside passages of 32 seen in training.
+def copied_shares(train_text: str, texts: Iterable[str]) -> list[float]:
+    """Measure how much of each text can be copied: bytes in passages of 32 seen in training.
 
     A compressor gets those almost for nothing, and a benchmark that has many of them measures
     memory (Lee et al. 2021, arXiv:2107.06499, §4). Passages are compared by 64-bit hashes.
 
     Args:
         train_text: may be empty.
-        text: the held-out text.
+        texts: held-out texts.
 
     Returns:
-        A share in [0, 1] of the UTF-8 bytes of ``text``.
+        For each text the share of its UTF-8 bytes, in [0, 1].
 
     Example:
-        >>> copied_share("What was read before costs little.", "What was read before costs little!")
-        0.9705882352941176
+        >>> copied_shares("What was read before costs little.", ["What was read before, or not?"])
+        [0.0]
     """
-    starts = np.isin(_passage_hashes(text), _passage_hashes(train_text))
-    is_copied = np.convolve(starts, np.ones(_PASSAGE_BYTES)) > 0 if len(starts) else starts
-    return float(is_copied.sum() / max(len(text.encode()), 1))
+    seen = np.unique(_passage_hashes(train_text))
+    return [_copied_share(seen, text) for text in texts]
+
+
+def _copied_share(seen: np.ndarray, text: str) -> float:
+    """Mark the bytes of each passage whose hash is among the sorted ones."""
+    hashes = _passage_hashes(text)
+    if not len(seen) or not len(hashes):
+        return 0.0
+    places = np.searchsorted(seen, hashes).clip(max=len(seen) - 1)
+    is_copied = np.convolve(seen[places] == hashes, np.ones(_PASSAGE_BYTES)) > 0.5
+    return float(is_copied.mean())
 
 
 def input_influence(model: Decoder, token_ids: Tensor) -> Tensor:

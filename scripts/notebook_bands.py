@@ -13,6 +13,8 @@ import json
 import os
 import platform
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +46,9 @@ def run(path: Path, seed: int, *, timeout_s: int) -> dict[str, Any]:
         if cell.cell_type == "code" and "band" not in cell.metadata.get("tags", ())
     ]
     notebook.cells.append(nbformat.v4.new_code_cell(REPORT))
-    os.environ |= {"MINILLM_SEED": str(seed), "OMP_NUM_THREADS": "1"}  # the kernel inherits them
+    environment = os.environ | {"MINILLM_SEED": str(seed), "OMP_NUM_THREADS": "1"}
     resources = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=timeout_s, resources=resources).execute()
+    NotebookClient(notebook, timeout=timeout_s, resources=resources).execute(env=environment)
     return json.loads(notebook.cells[-1].outputs[0].text)
 
 
@@ -62,12 +64,13 @@ def band(values: list[float]) -> list[float]:
     return [round(low - margin, 4), round(high + margin, 4)]
 
 
-def measure(path: Path, *, timeout_s: int) -> dict[str, Any]:
+def measure(path: Path, *, timeout_s: int, workers: int = 1) -> dict[str, Any]:
     """Run the notebook under every seed and describe the outcome."""
     reports = []
-    for seed in SEEDS:
-        reports.append(run(path, seed, timeout_s=timeout_s))
-        print(f"seed {seed}: {reports[-1]['measured']}", file=sys.stderr)  # noqa: T201
+    with ProcessPoolExecutor(workers) as pool:
+        for report in pool.map(partial(run, path, timeout_s=timeout_s), SEEDS):
+            reports.append(report)
+            print(f"seed {len(reports) - 1}: {report['measured']}", file=sys.stderr)  # noqa: T201
     names = list(reports[0]["measured"])
     values = {name: [report["measured"][name] for report in reports] for name in names}
     return {
@@ -88,10 +91,11 @@ def main() -> None:
     parser.add_argument("notebooks", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=ROOT / "assets" / "bands")
     parser.add_argument("--timeout-s", type=int, default=600, help="for one cell")
+    parser.add_argument("--workers", type=int, default=1, help="seeds at once")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for path in options.notebooks:
-        stored = measure(path, timeout_s=options.timeout_s)
+        stored = measure(path, timeout_s=options.timeout_s, workers=options.workers)
         file = options.out / f"{path.stem}.json"
         file.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
         print(f"{file}: {stored['bands']}")  # noqa: T201

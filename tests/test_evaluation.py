@@ -12,7 +12,7 @@ from minillm.config import DecoderConfig
 from minillm.errors import ConfigError, DataError, NumericalError
 from minillm.evaluation import (
     Evaluation,
-    copied_share,
+    copied_shares,
     evaluate_documents,
     input_influence,
     uniform_bits_per_byte,
@@ -276,8 +276,9 @@ def test_copied_bytes_are_counted_one_by_one():
         if data[i : i + 32] in seen:
             is_copied[i : i + 32] = [True] * 32
     assert 0 < sum(is_copied) < len(data)
-    assert copied_share(train, text) == pytest.approx(sum(is_copied) / len(data))
-    assert copied_share("", text) == copied_share(train, "") == copied_share(train, "short") == 0
+    expected = [sum(is_copied) / len(data), 0.0, 0.0, 1.0]
+    assert copied_shares(train, [text, "", "short", train]) == pytest.approx(expected)
+    assert copied_shares("", [text, ""]) == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("family", [DecoderConfig.gpt, DecoderConfig.llama])

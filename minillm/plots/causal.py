@@ -36,30 +36,31 @@ def plot_decoder(config: DecoderConfig) -> Figure:
         True
     """
     n_layers, unit = config.n_layers, 4.6
-    width = 3.2 + unit * n_layers + 4.6
-    figure = make_figure(min(0.5 * width, 12.0), 2.9)
-    axes = figure.add_subplot(xlim=(0, width), ylim=(-1.2, 3.4))
+    width = unit * n_layers + 6.6
+    figure = make_figure(min(0.5 * width, 12.0), 2.6)
+    axes = figure.add_subplot(xlim=(0, width), ylim=(-1.1, 2.9))
     axes.axis("off")
-    stream = {"arrowstyle": "-|>", "lw": 7, "color": LIGHT_GRAY, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", (width - 2.1, 0), (2.0, 0), arrowprops=stream)
-    ends = [(1.0, "embed", GREEN), (width - 3.6, "norm", GRAY), (width - 1.1, "score", GREEN)]
+    stream = {"arrowstyle": "-", "lw": 7, "color": LIGHT_GRAY, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (width - 0.9, 0), (0.9, 0), arrowprops=stream)
+    ends = [(0.9, "embed", GREEN), (width - 2.7, "norm", GRAY), (width - 0.9, "score", GREEN)]
     inside = [
-        (3.9 + unit * layer + dx, name, color)
+        (2.9 + unit * layer + dx, name, color)
         for layer in range(n_layers)
         for dx, name, color in ((0.0, "attention", BLUE), (2.15, "feed\nforward", ORANGE))
     ]
     for x, name, color in ends + inside:
-        y = 0.0 if (x, name, color) in ends else 1.75
+        is_end = (x, name, color) in ends
         box = {"boxstyle": "round,pad=0.4", "facecolor": color, "edgecolor": "none"}
-        axes.text(x, y, name, color="white", bbox=box, ha="center", va="center", fontsize=9)
-        for start, stop, dx in ((0.1, 1.15, -0.45), (1.15, 0.1, 0.45)) if y else ():
-            arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.5}
+        style = {"color": "white", "bbox": box, "ha": "center", "va": "center", "fontsize": 9}
+        axes.text(x, 0.0 if is_end else 1.5, name, **style)
+        for start, stop, dx in () if is_end else ((0.05, 1.2, -0.45), (1.2, 0.05, 0.45)):
+            arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.5, "shrinkA": 0, "shrinkB": 1}
             axes.annotate("", (x + dx, stop), (x + dx, start), arrowprops=arrow)
     for layer in range(n_layers):
-        axes.text(4.95 + unit * layer, 2.95, f"block {layer + 1}", ha="center", color=INK)
-    notes = {2.3: f"residual stream (B, T, {config.d_model})", width - 4.3: "logits (B, T, V) ↑"}
-    for x, note in notes.items():
-        axes.text(x, -0.85, note, color=GRAY, fontsize=9.5)
+        axes.text(3.97 + unit * layer, 2.45, f"block {layer + 1}", ha="center", color=INK)
+    stream_note = f"residual stream (B, T, {config.d_model}): every branch reads it and adds to it"
+    axes.text(2.0, -0.8, stream_note, color=GRAY, fontsize=9.5)
+    axes.text(width - 0.1, -0.8, "logits (B, T, V)", color=GRAY, fontsize=9.5, ha="right")
     return figure
 
 
@@ -132,6 +133,7 @@ def plot_next_token(
     """
     figure = make_figure(9.6, 3.7)
     ranked = log_probs.argsort(descending=True)
+    highest = 1.05 * (log_probs / min(temperatures)).softmax(-1).max().item()
     labels = [drawable(tokens[token]) for token in ranked[:n_shown].tolist()]
     for column, temperature in enumerate(temperatures, start=1):
         probs = (log_probs / temperature).softmax(-1)[ranked]
@@ -141,7 +143,7 @@ def plot_next_token(
         axes.barh(range(n_shown), probs[:n_shown].tolist(), color=colors)
         axes.set_yticks(range(n_shown), labels, fontsize=9)
         axes.invert_yaxis()
-        axes.set(xlabel="probability", xlim=(0, 1))
+        axes.set(xlabel="probability", xlim=(0, highest))
         plural = "token" if n_kept == 1 else "tokens"
         axes.set_title(f"T = {temperature:g}: nucleus of {n_kept} {plural}", fontsize=10.5)
         axes.tick_params(axis="y", length=0)

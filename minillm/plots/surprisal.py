@@ -17,6 +17,7 @@ SURPRISAL_COLORMAP = LinearSegmentedColormap.from_list(
     "minillm_surprisal", ["#ffffff", "#fde5d6", "#f6b78f", VERMILLION]
 )
 _MAX_BITS = 12.0  # full color: a token that the model gave one chance in 4,096
+_CHARACTER = 0.0795  # inches that a character takes at 9.5 points: 0.602 · 9.5 / 72
 _MAX_ALT = 200  # characters of the text that the alternative text repeats
 
 
@@ -47,7 +48,7 @@ def plot_surprisal(
     _check(tokens, bits)
     cells = list(_layout(tokens, columns))
     n_lines = cells[-1][1] + 1
-    figure = make_figure(0.098 * columns + 0.5, 0.235 * n_lines + 1.15)
+    figure = make_figure(_CHARACTER * columns + 0.25, 0.26 * n_lines + 1.1)
     axes = figure.add_subplot()
     for (column, line, label), cost in zip(cells, bits, strict=True):
         _draw_token(axes, column, line, label, _color(cost))
@@ -124,6 +125,6 @@ def _layout(tokens: Sequence[str], columns: int) -> Iterator[tuple[int, int, str
 
 def _draw_token(axes: Axes, column: int, line: int, label: str, color: str) -> None:
     axes.add_patch(
-        Rectangle((column, line + 0.06), len(label), 0.88, facecolor=color, edgecolor="none")
+        Rectangle((column, line + 0.06), len(label), 0.88, facecolor=color, edgecolor="white")
     )
-    axes.text(column, line + 0.5, label, family="DejaVu Sans Mono", fontsize=8.6, va="center")
+    axes.text(column, line + 0.5, label, family="DejaVu Sans Mono", fontsize=9.5, va="center")
