@@ -36,7 +36,7 @@ def plot_decoder(config: DecoderConfig) -> Figure:
         True
     """
     n_layers, unit = config.n_layers, 4.6
-    width = unit * n_layers + 6.6
+    width = unit * n_layers + 4.9
     figure = make_figure(min(0.5 * width, 12.0), 2.6)
     axes = figure.add_subplot(xlim=(0, width), ylim=(-1.1, 2.9))
     axes.axis("off")
@@ -57,7 +57,7 @@ def plot_decoder(config: DecoderConfig) -> Figure:
             arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.5, "shrinkA": 0, "shrinkB": 1}
             axes.annotate("", (x + dx, stop), (x + dx, start), arrowprops=arrow)
     for layer in range(n_layers):
-        axes.text(3.97 + unit * layer, 2.45, f"block {layer + 1}", ha="center", color=INK)
+        axes.text(3.97 + unit * layer, 2.35, f"block {layer + 1}", ha="center", color=INK)
     stream_note = f"residual stream (B, T, {config.d_model}): every branch reads it and adds to it"
     axes.text(2.0, -0.8, stream_note, color=GRAY, fontsize=9.5)
     axes.text(width - 0.1, -0.8, "logits (B, T, V)", color=GRAY, fontsize=9.5, ha="right")
