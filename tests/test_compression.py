@@ -40,3 +40,14 @@ def test_a_file_without_an_end_is_refused(decoder):
     number, n_bits = compress(decoder, [BOS, *[3, 5, 7] * 9, EOS])
     with pytest.raises(DataError, match="another model wrote this file"):
         decompress(decoder, number, n_bits, bos_id=BOS, eos_id=V)
+
+
+def test_a_number_on_the_border_of_two_shares_belongs_to_the_second():
+    """Equal shares of 1/16: the interval begins exactly at the file's number."""
+    config = DecoderConfig.llama(vocab_size=16, context_length=7, d_model=4, n_layers=1, n_heads=1)
+    uniform = Decoder(config)
+    torch.nn.init.zeros_(uniform.unembedding.weight)
+    document = [BOS, 5, 9, EOS]
+    number, n_bits = compress(uniform, document)
+    assert number == 0x59C << (n_bits - 12)
+    assert decompress(uniform, number, n_bits, bos_id=BOS, eos_id=EOS) == document
