@@ -308,7 +308,7 @@ def _padded_batch(windows: list[_Window]) -> Batch:
     return Batch(inputs=inputs, targets=targets, is_padding=is_padding)
 
 
-def _owned(token_ids: Sequence[int] | Tensor) -> Tensor:
+def _owned(token_ids: TokenIds | Tensor) -> Tensor:
     """Copy into int64: torch warns when it must share the memory of a read-only memory map."""
     if isinstance(token_ids, Tensor):
         return token_ids.long()
