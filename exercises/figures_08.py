@@ -1,4 +1,4 @@
-"""Attention as a lookup: words, their scores and weights, and what leaks through a mask.
+"""The figures of notebook 08: a lookup, tables of scores and weights, leaks through a mask.
 
 Dimension key: T query positions, S key positions.
 """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minillm.plots.panels import Panel, plot_panels
+from exercises.panels import Panel, plot_panels
 
 WORDS = {"x_label": "steps", "y_label": "nats"}
 

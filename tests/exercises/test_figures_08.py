@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from minillm.plots.lookups import plot_leaks, plot_lookup, plot_tables
+from exercises.figures_08 import plot_leaks, plot_lookup, plot_tables
 
 
 def test_a_lookup_shows_bars_and_the_mean():
