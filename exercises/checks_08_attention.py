@@ -144,6 +144,10 @@ def check_attention(attempt: Attempt, generator: torch.Generator) -> None:
     expected = torch.tensor([[[[8 / 3, 16 / 3, 16, 0], [0, 8 / 7, 16, 48 / 7]]]])
     attempt.equals("one key hidden", (query, key, value, mask), expected, mistakes)
 
+    zeros, value = torch.zeros(1, 1, 2, 1), torch.tensor([[[[2.0], [4.0]]]])
+    mask, expected = torch.tensor([[True, False], [True, True]]), torch.tensor([[[[2.0], [3.0]]]])
+    attempt.equals("two tokens, causal", (zeros, zeros, value, mask), expected, mistakes)
+
     # Distinct primes, so that swapped axes cannot pass; three heads, so that √(H·D) is not √D.
     shapes = (2, 3, 5, 11), (2, 3, 7, 11), (2, 3, 7, 11)
     q, k, v = (torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes)
