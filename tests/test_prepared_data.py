@@ -10,7 +10,7 @@ import pytest
 
 from minillm import data
 from minillm.config import DecoderConfig
-from minillm.data import corpus_sha256, load_prepared, prepare_data
+from minillm.data import load_prepared, prepare_data
 from minillm.errors import ConfigError, DataError
 from minillm.evaluation import (
     evaluate_documents,
@@ -18,7 +18,7 @@ from minillm.evaluation import (
     unigram_bits_per_byte,
 )
 from minillm.models.decoder import Decoder
-from minillm.text.documents import Document, split_documents, stable_hash
+from minillm.text.documents import Document, corpus_sha256, split_documents, stable_hash
 
 
 def corpus(n=60):
