@@ -27,12 +27,14 @@ def read_jsonl_file(path: Path, errors: Errors) -> Iterator[Document]:
     Raises:
         DataError: a damaged file or line, named by its number.
     """
-    offset = 0
+    number = offset = 0
     with open_bytes(path) as file:
-        for number, line in enumerate(file, start=1):
+        for line in file:
+            number += 1
             place = f"{path.as_posix()}:{number}"
             decoded = _decode(line, place, errors, offset=offset)
             offset += len(line)
+            del line  # a record may be as large as the file: one copy of it less
             if number == 1:
                 decoded = decoded.removeprefix(BOM)
             if decoded.strip():  # a blank line between records is harmless
@@ -110,7 +112,8 @@ def _record_text(line: str, place: str, errors: Errors) -> str:
         raise DataError(f'{place}: expected {{"text": "a string"}}, got {_describe(record)}')
     text = _normalize(record["text"])
     try:
-        text.encode()
+        if not text.isascii():  # a large record need not be copied for nothing
+            text.encode()
     except UnicodeEncodeError as error:
         if errors == "strict":
             raise DataError(

@@ -9,10 +9,12 @@ import pytest
 
 from minillm.cli import main
 from minillm.errors import DataError
+from minillm.runtime import n_available_cores
 from minillm.text.cleaning import DEFAULT_STEPS, CleaningReport, clean
 from minillm.text.corpora import load_corpus
 from minillm.text.documents import SECTION_BYTES
 from minillm.text.dumps import is_dump, read_dump
+from minillm.tokenizers.parallel import encode_documents
 
 TITLES = ["Paris", "Tea & milk", "Ely", "北京", "Rivers"]
 
@@ -167,13 +169,23 @@ def test_a_folder_takes_dumps_and_leaves_other_xml(tmp_path, dump, caplog):
     assert is_dump(tmp_path / "wiki.xml.bz2")
 
 
-def test_pretraining_on_a_dump(path, tmp_path, capsys):
+@pytest.mark.parametrize("threads", ["2", "1", "auto"])
+def test_pretraining_on_a_dump(dump, tmp_path, monkeypatch, capsys, caplog, threads):
+    used = set()
+
+    def watched(*arguments, **options):
+        used.add(options["threads"])
+        return encode_documents(*arguments, **options)
+
+    monkeypatch.setattr("minillm.data.encode_documents", watched)
+    path, out = write(tmp_path / "wiki.xml.bz2", dump), str(tmp_path / "run")
     tiny = (
         "--vocab-size 277 --d-model 6 --n-layers 1 --n-heads 3 --context-length 13 --batch-size 5 "
-        "--threads 2 --dtype float32 --backend sdpa --steps 3"
+        f"--threads {threads} --dtype float32 --backend sdpa --steps 3"
     )
-    out = str(tmp_path / "run")
     assert main(["pretrain", "--corpus", str(path), "--out", out, *tiny.split()]) == 0
+    assert used == {n_available_cores() if threads == "auto" else int(threads)}
+    assert "3 redirects" in caplog.text
     capsys.readouterr()
     words = ["--checkpoint", out, "--prompt", "Paris is", "--max-new-tokens", "5"]
     assert main(["generate", *words]) == 0
