@@ -74,4 +74,4 @@ def test_memory_hardly_grows_with_the_file_or_its_lines_row24(tmp_path, small, l
     assert (b"\n" in path.read_bytes()) == (line_words == 9)
     large, n_bytes = peak_megabytes(path, tmp_path / "data")
     assert n_bytes > 13 * 2**20
-    assert (large - small) / 12 < 0.7  # measured 0.2 to 0.4, most of it new words
+    assert (large - small) / 12 < 0.85  # measured 0.57 and 0.23, new words included

@@ -82,7 +82,7 @@ def dump():
     """A dump of five articles and of eight pages that are none."""
     return wrap(
         page("Paris", PARIS),
-        page("City of Light", "#REDIRECT [[Paris]]", redirect="Paris"),
+        page("City of Light", "#WEITERLEITUNG [[Paris]]", redirect="Paris"),  # in other words
         page("Talk:Paris", "I think that '''Paris''' is [[nice]].", namespace=1),
         page("Tea & milk", TEA),
         page("Chai", "#redirect [[Tea]] {{R from other name}}"),  # dumps before 2011 say no more

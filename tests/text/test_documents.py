@@ -184,6 +184,13 @@ def by_sorting(documents, fraction):
     )
 
 
+def test_blank_documents_are_on_no_side():
+    blank = [Document(" \n" * n, "blank") for n in range(20)]
+    split = split_stored([*corpus(20), *blank])
+    assert {*split.train, *split.validation} == {*corpus(20)}
+    assert len(split.train) + len(split.validation) == 20
+
+
 def test_a_side_knows_its_documents():
     documents = corpus(50)
     split = split_stored(documents)

@@ -77,12 +77,14 @@ def test_places_in_packed_files_count_what_was_unpacked(tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "checksum", "plain", "empty", "tail"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "block", "checksum", "plain", "empty", "tail"])
 def test_a_damaged_packed_file_is_named(tmp_path, damage):
     path = write_jsonl(tmp_path / "a.jsonl.gz", ["Tea for two."] * 99)
     raw = bytearray(path.read_bytes())
     if damage == "flip":
         raw[len(raw) // 2] ^= 255
+    if damage == "block":  # no kind of block that gzip knows
+        raw[10:40] = b"\xff" * 30
     if damage == "checksum":
         raw[-6] ^= 1
     raw = {"cut": raw[:-9], "plain": b'{"text": "x"}\n', "empty": b"", "tail": raw + b"x"}.get(
