@@ -1,0 +1,65 @@
+"""Print a table of ratios and write bench.json; slowness is reported, never an error.
+
+    python -m benchmarks [names…] [--quick] [--out bench.json]
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Read when a library first makes its threads, so set before any is imported.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+    os.environ[variable] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from benchmarks.measuring import has_transformers, machine, threads
+from benchmarks.table import HEADER, format_row
+
+NAMES = (
+    "training_step",
+    "attention_backends",
+    "fused_loss",
+    "generation",
+    "tokenizing",
+    "importing",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmarks that are named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds, no aims")
+    parser.add_argument("--out", type=Path, default=Path("bench.json"))
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(NAMES):  # argparse's choices would refuse no name at all
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}: {', '.join(NAMES)}")
+
+    described = machine()
+    print(*(f"{name}: {value}" for name, value in described.items()), sep="\n")
+    if not has_transformers():
+        print("transformers is missing, and so are its rows: make bench installs it")
+    print(f"\n{HEADER}")
+    found = []
+    with threads(1):
+        for name in options.names or NAMES:
+            module = importlib.import_module(f"benchmarks.{name}")
+            for row in module.rows(module.QUICK if options.quick else module.FULL):
+                print(format_row(row), flush=True)
+                found.append(row)
+    load = [round(one, 2) for one in os.getloadavg()]
+    print(f"\nload average at the end: {load}")
+    report = {
+        "command": f"python -m benchmarks {' '.join(sys.argv[1:] if arguments is None else arguments)}",
+        "machine": described | {"load_average_at_the_end": load},
+        "rows": [row.as_json() for row in found],
+    }
+    options.out.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
