@@ -1,6 +1,6 @@
 """Print a table of ratios and write bench.json; slowness is reported, never an error.
 
-    python -m benchmarks [names…] [--quick] [--out bench.json]
+python -m benchmarks [names…] [--quick] [--out bench.json]
 """
 
 import argparse

@@ -52,7 +52,13 @@ def rows(settings: Settings) -> Iterator[Row]:
 
 
 def make_job(
-    backend: AttentionBackend, length: int, dtype: str, *, batch_size: int, n_heads: int, head_dim: int
+    backend: AttentionBackend,
+    length: int,
+    dtype: str,
+    *,
+    batch_size: int,
+    n_heads: int,
+    head_dim: int,
 ) -> Callable[[], float]:
     """Return one forward and backward pass, tried once on a short text."""
     generator = derive_generator(0, "bench")
@@ -86,6 +92,4 @@ def _shape(settings: Settings) -> dict[str, int]:
 def _row(settings: Settings, amounts: dict, dtype: str, length: int, *, unit, aim) -> Row:
     shape = f"B {settings.batch_size}, H {settings.n_heads}, D {settings.head_dim}"
     case = f"{dtype}, T {length}, {shape}"
-    return compare(
-        amounts, theme=THEME, case=case, ours=SDPA, peer=REFERENCE, unit=unit, aim=aim
-    )
+    return compare(amounts, theme=THEME, case=case, ours=SDPA, peer=REFERENCE, unit=unit, aim=aim)

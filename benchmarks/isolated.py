@@ -1,6 +1,6 @@
 """Run one job in this process and print what it needed: ``measuring.isolated`` calls it.
 
-    python -m benchmarks.isolated benchmarks.fused_loss:make_job '{"kind": "plain", …}'
+python -m benchmarks.isolated benchmarks.fused_loss:make_job '{"kind": "plain", …}'
 """
 
 import importlib

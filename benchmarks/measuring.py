@@ -108,9 +108,7 @@ def interleave(
     return rounds({name: _timed(job, clock) for name, job in jobs.items()}, n_rounds=n_rounds)
 
 
-def rounds(
-    measures: Mapping[str, Callable[[], Any]], *, n_rounds: int
-) -> dict[str, list[Any]]:
+def rounds(measures: Mapping[str, Callable[[], Any]], *, n_rounds: int) -> dict[str, list[Any]]:
     """Take what each call measures, in turn."""
     results: dict[str, list[Any]] = {name: [] for name in measures}
     for _ in range(n_rounds):
@@ -131,7 +129,9 @@ def _timed(job: Callable[[], object], clock: Callable[[], float]) -> Callable[[]
 def run_python(*arguments: str) -> tuple[str, float]:
     """Run a fresh Python in the root; return its stdout and the CPU seconds that it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=True
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return done.stdout.decode(), sum(after[:2]) - sum(before[:2])  # user and system
 

@@ -4,7 +4,16 @@ from benchmarks.measuring import Row
 
 COLUMNS = "{:<14} {:<44} {:>9}  {:<28} {:>9}  {:>7}  {:<20} {:<8} {:<7} {}"
 HEADER = COLUMNS.format(
-    "theme", "case", "ours", "compared with", "theirs", "×", "least to greatest", "aim", "reached", ""
+    "theme",
+    "case",
+    "ours",
+    "compared with",
+    "theirs",
+    "×",
+    "least to greatest",
+    "aim",
+    "reached",
+    "",
 ).rstrip()
 
 

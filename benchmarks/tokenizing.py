@@ -68,9 +68,7 @@ def rows(settings: Settings) -> Iterator[Row]:
     yield from _endless_words(settings, ours, fast)
 
 
-def _endless_words(
-    settings: Settings, ours: BPETokenizer, fast: FastTokenizer
-) -> Iterator[Row]:
+def _endless_words(settings: Settings, ours: BPETokenizer, fast: FastTokenizer) -> Iterator[Row]:
     """Compare words without a break, where a quadratic encoder would never end."""
     letters = random.Random(0).choices("abcdefghijklmnop", k=settings.n_letters)
     words = {"one letter": "a" * settings.n_letters, "random letters": "".join(letters)}

@@ -19,6 +19,7 @@ RANKS = [
     {"data"},
     {"objectives"},
     {"kernels"},
+    {"linear"},
     {"masking", "loss", "positions", "norms", "feed_forward"},
     {"attention"},
     {"blocks"},
