@@ -27,7 +27,7 @@ RANKS = [
     {"optim"},
     {"checkpoint", "distributed"},
     {"training"},
-    {"evaluation", "generation", "interop"},
+    {"evaluation", "generation", "compression", "health", "interop"},
     {"run"},
     {"finetuning"},
     {"plots"},
