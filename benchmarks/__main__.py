@@ -11,11 +11,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# Read when a library first makes its threads, so set before any is imported.
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[variable] = "1"
-os.environ["HF_HUB_OFFLINE"] = "1"
-
 from benchmarks.measuring import has_transformers, machine, threads
 from benchmarks.table import HEADER, format_row
 
@@ -53,8 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 found.append(row)
     load = [round(one, 2) for one in os.getloadavg()]
     print(f"\nload average at the end: {load}")
+    given = sys.argv[1:] if arguments is None else arguments
     report = {
-        "command": f"python -m benchmarks {' '.join(sys.argv[1:] if arguments is None else arguments)}",
+        "command": " ".join(["python -m benchmarks", *given]),
         "machine": described | {"load_average_at_the_end": load},
         "rows": [row.as_json() for row in found],
     }
@@ -62,4 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    # Libraries read these when they are imported, which happens inside ``main``.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
+    os.environ["HF_HUB_OFFLINE"] = "1"
     main()

@@ -44,8 +44,8 @@ def main(maker: str, arguments: str) -> None:
     before, start = peak_bytes(), time.process_time()
     result = float(job())
     cpu_s = time.process_time() - start
-    megabytes = (peak_bytes() - before) / 1e6
-    print(json.dumps({"cpu_s": cpu_s, "megabytes": megabytes, "result": result}))
+    peak = max(peak_bytes() - before, resource.getpagesize())  # less than a page cannot be seen
+    print(json.dumps({"cpu_s": cpu_s, "megabytes": peak / 1e6, "result": result}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every benchmark shares: jobs in turn, CPU time, ratios round by round, a machine described."""
+"""What every benchmark shares: jobs in turn, CPU time, ratios by round, the machine described."""
 
 import importlib.util
 import json

@@ -48,7 +48,7 @@ QUICK = Settings(batch_size=4, context_length=128, d_model=128, vocab_size=2048,
 
 
 def rows(settings: Settings) -> Iterator[Row]:
-    """Compare fp32 with each peer; bf16, where it is fast, with the fp32 and bf16 of Transformers."""
+    """Compare fp32 with each peer, and bf16, where it is fast, with both of Transformers."""
     batch = _make_batch(settings)
     jobs = _fp32_jobs(settings, batch)
     is_bf16_fast = resolve_dtype("auto", device="cpu") == "bfloat16"
@@ -82,7 +82,7 @@ def _fp32_jobs(settings: Settings, batch: Batch) -> dict[str, Callable[[], objec
     }
     if has_transformers():
         peers = {GPT2: make_gpt2(decoder), **peers}
-    expected = float(decoder.loss_sums(batch)["tokens"]) / batch.inputs.numel()
+    expected = decoder.loss_sums(batch)["tokens"].item() / batch.inputs.numel()
     for name, model in peers.items():
         _check_equal(name, model, batch, expected, decoder.n_parameters())
     jobs: dict[str, Callable[[], object]] = {OURS: _our_step(decoder, batch, torch.float32)}
