@@ -182,7 +182,7 @@ def machine() -> dict[str, Any]:
 
     flags = _cpuinfo("flags").split()
     with threads(1):
-        speedup = bfloat16_speedup()
+        speedup = bfloat16_speedup(n_repeats=9)
     return {
         "cpu": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cores": n_available_cores(),
