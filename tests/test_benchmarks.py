@@ -1,5 +1,6 @@
 """Benchmarks measure what they say. Nothing here asserts a time."""
 
+import gc
 import importlib
 import json
 import subprocess
@@ -75,6 +76,13 @@ def test_the_clock_is_read_around_the_job_only():
 
     jobs = {"a": lambda: work(2.0), "b": lambda: work(5.0)}
     assert interleave(jobs, n_rounds=2, clock=lambda: time[0]) == {"a": [2.0] * 2, "b": [5.0] * 2}
+
+
+def test_the_collector_passes_over_what_was_there_before():
+    frozen = []
+    interleave({"a": lambda: frozen.append(gc.get_freeze_count())}, n_rounds=2)
+    assert frozen[0] == gc.get_freeze_count() == 0  # neither in the warm-up nor afterwards
+    assert min(frozen[1:]) > 10_000  # torch alone brings more objects
 
 
 def test_measures_are_taken_in_turn():
