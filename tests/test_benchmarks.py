@@ -140,7 +140,7 @@ def test_memory_is_the_peak_of_the_job_alone(megabytes):
     found = measure_isolated("tests.test_benchmarks:make_allocation", megabytes=megabytes)
     assert found.result == here[: megabytes * 2**18].sum().item()
     expected = megabytes * 2**20 / 1e6
-    assert expected <= found.megabytes < expected + 20  # torch's own buffers, some MB
+    assert expected - 1 < found.megabytes < expected + 20  # pages used again; torch's own buffers
 
 
 def test_the_peak_can_be_forgotten():
