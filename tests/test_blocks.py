@@ -177,13 +177,16 @@ def test_block_parameter_count_is_the_formula():
 
 
 @pytest.mark.parametrize("norm_position", ["pre", "post"])
-@pytest.mark.parametrize("place", ["weights", "branches"])
+@pytest.mark.parametrize("place", ["weights", "attention", "feed_forward"])
 def test_dropout_acts_in_training_only(x, generator, place, norm_position):
     block = make_block(generator, dropout=0.5, norm_position=norm_position)
     if place == "weights":
         block.dropout.p = 0.0
-    else:
+    else:  # the other branch adds nothing
         block.attention.dropout = 0.0
+        other = block.feed_forward.down if place == "attention" else block.attention.output
+        nn.init.zeros_(other.weight)
+        nn.init.zeros_(other.bias)
     still = block(x, is_causal=True)
     assert torch.equal(block(x, is_causal=True), still)
     with torch.random.fork_rng(devices=[]):

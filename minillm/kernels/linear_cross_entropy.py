@@ -113,7 +113,7 @@ def _loss_and_gradients(
         if grad_hidden is not None:
             grad_hidden[chunk] = grad_logits @ matrix
         if grad_weight is not None and dtype == exact:
-            grad_weight.addmm_(grad_logits.T, rows)
+            torch.addmm(grad_weight, grad_logits.T, rows, out=grad_weight)
         elif grad_weight is not None:
             grad_weight += grad_logits.T @ rows
     return losses.sum(), grad_hidden, grad_weight
