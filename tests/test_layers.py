@@ -26,7 +26,7 @@ RANKS = [
     {"optim"},
     {"checkpoint", "distributed"},
     {"training"},
-    {"evaluation", "generation", "interop"},
+    {"evaluation", "generation", "health", "interop"},
     {"run"},
     {"finetuning"},
     {"plots"},
