@@ -64,10 +64,12 @@ def plot_panels(
         for color, (name, line) in zip(colors, lines.items(), strict=False):
             x, y = line if isinstance(line, tuple) else (range(len(line)), line)
             axes.plot(x, y, style, color=color, linewidth=2, markersize=3, label=name)
-        axes.set(xlabel=xlabel, ylim=ylim)
+        axes.set_xlabel(xlabel)
         axes.set_title(title, fontsize=13 if len(panels) < 4 else 10.5)  # else they touch
         axes.set_xscale("log" if log_x else "linear")
         axes.set_yscale("log" if log_y else "linear")
+        if ylim is not None:
+            axes.set_ylim(ylim)
         show_grid(axes)
     columns[0].set_ylabel(ylabel)
     columns[0].legend()
