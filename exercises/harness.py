@@ -152,7 +152,7 @@ class Attempt:
             raise _Stop(_crash(error), _input(arguments)) from None
         if result is None or result is ...:
             raise _Stop(f"not attempted yet: it returns {result!r}", attempted=False)
-        if repr(plain(given)) != repr(plain(arguments)):
+        if _frozen(given) != _frozen(arguments):
             what = "it changes its input in place, which its caller still needs"
             raise _Stop(what, ("input before", _shown(arguments)), ("input after", _shown(given)))
         return result
@@ -255,6 +255,16 @@ def _copied(value: Any) -> Any:
     if type(value) is dict:
         return {key: _copied(item) for key, item in value.items()}
     return value
+
+
+def _frozen(value: Any) -> Any:
+    """Return what changes when the data do; bytes, because NaN is not equal to itself."""
+    if type(value) in (Tensor, nn.Parameter):
+        data = value.detach().reshape(-1).view(torch.uint8)
+        return str(value.dtype), tuple(value.shape), data.numpy().tobytes()
+    if type(value) in (list, tuple):
+        return [_frozen(item) for item in value]
+    return repr(plain(value))
 
 
 def _kind(value: Any) -> str:

@@ -145,7 +145,7 @@ class PretrainConfig:
     warmup_steps: int | None = None  # None: a tenth of the steps, at most 100
     save_every: int = 200  # steps between checkpoints
     eval_every: int = 100  # steps between validations
-    eval_tokens: int = 32_768  # validation tokens scored each time; all of them at the end
+    eval_tokens: int = 16_384  # validation tokens scored each time; all of them at the end
     patience: int | None = None  # validations without a better one before stopping; None: never
     seed: int = 0
     threads: int | Literal["auto"] = "auto"
@@ -212,7 +212,7 @@ class TourConfig:
 
     out: Path = Path("runs/tour")  # the same command again continues there
     corpus: tuple[str, ...] = ("stdlib",)  # stdlib, or paths of files and folders to read
-    seconds: float = 75.0  # of training; measured once at the start
+    seconds: float = 90.0  # of training; measured once at the start
     steps: int | None = None  # optimizer updates instead
     threads: int | Literal["auto"] = "auto"
     seed: int = 0

@@ -21,10 +21,13 @@ from torch import Tensor
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.errors import ConfigError, DataError, NumericalError
 from minillm.models.base import LanguageModel
+from minillm.models.decoder import Decoder
 
 TokenIds = Sequence[int] | np.ndarray  # one document: (T,) integers
 
 _XZ_MAX_DICTIONARY = 64 * 2**20  # bytes that xz looks back; it needs about 11 times as much memory
+_PASSAGE_BYTES = 32  # too long to come twice by chance; a power of two
+_HASH_BASE = 6364136223846793005  # odd and large (Knuth's MMIX multiplier)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,11 +156,11 @@ def unigram_bits_per_byte(
         1.321928
     """
     _require_positive(n_bytes=n_bytes, vocab_size=vocab_size)
-    targets = torch.tensor([int(token) for document in documents for token in document[1:]])
+    targets = _owned([token for document in documents for token in document[1:]])
     if not len(targets):
         raise DataError("there is nothing to score: no document has a token after its first")
-    counts = torch.bincount(torch.as_tensor(train_ids, dtype=torch.int64), minlength=vocab_size)
-    counts[[int(document[0]) for document in documents if len(document)]] = 0
+    counts = torch.bincount(_owned(train_ids), minlength=vocab_size)
+    counts[_owned([document[0] for document in documents if len(document)])] = 0
     log_probs = (counts.double() + 1).log2() - math.log2(int(counts.sum()) + vocab_size)
     return -log_probs[targets].sum().item() / n_bytes
 
@@ -189,6 +192,73 @@ def xz_bits_per_byte(train_text: str, validation_text: str) -> float:
         raise DataError("there is nothing to compress: the validation text is empty")
     added = _xz_size(train + validation) - _xz_size(train)
     return 8 * added / len(validation)
+
+
+def copied_shares(train_text: str, texts: Iterable[str]) -> list[float]:
+    """Measure how much of each text can be copied: bytes in passages of 32 seen in training.
+
+    A compressor gets those almost for nothing, and a benchmark that has many of them measures
+    memory (Lee et al. 2021, arXiv:2107.06499, §4). Passages are compared by 64-bit hashes.
+
+    Args:
+        train_text: may be empty.
+        texts: held-out texts.
+
+    Returns:
+        For each text the share of its UTF-8 bytes, in [0, 1].
+
+    Example:
+        >>> copied_shares("What was read before costs little.", ["What was read before, or not?"])
+        [0.0]
+    """
+    seen = np.unique(_passage_hashes(train_text))
+    return [_copied_share(seen, text) for text in texts]
+
+
+def _copied_share(seen: np.ndarray, text: str) -> float:
+    """Mark the bytes of each passage whose hash is among the sorted ones."""
+    hashes = _passage_hashes(text)
+    if not len(seen) or not len(hashes):
+        return 0.0
+    places = np.searchsorted(seen, hashes).clip(max=len(seen) - 1)
+    is_copied = np.convolve(seen[places] == hashes, np.ones(_PASSAGE_BYTES)) > 0.5
+    return float(is_copied.mean())
+
+
+def input_influence(model: Decoder, token_ids: Tensor) -> Tensor:
+    """Measure how strongly each output reacts to each input, by gradients.
+
+    A causal model gives exact zeros above the diagonal: no path leads from a later token to an
+    earlier prediction, whatever the weights are.
+
+    Args:
+        model: any decoder.
+        token_ids: (1, T) int64.
+
+    Returns:
+        (T, T): norm of the gradient of the logits at t (row) for the embedding at s (column).
+    """
+    kept: list[Tensor] = []
+    hook = model.token_embedding.register_forward_hook(lambda *call: kept.append(call[2]))
+    try:
+        logits = model(token_ids)[0]
+    finally:
+        hook.remove()
+    gradients = [torch.autograd.grad(x.square().sum(), kept, retain_graph=True)[0] for x in logits]
+    return torch.cat(gradients).norm(dim=-1)
+
+
+def _passage_hashes(text: str) -> np.ndarray:
+    """Hash each passage of 32 bytes: polynomials of one byte, joined to 2, 4, 8, 16 and 32."""
+    hashes = np.frombuffer(text.encode(), dtype=np.uint8).astype(np.uint64)
+    if len(hashes) < _PASSAGE_BYTES:
+        return hashes[:0]
+    width = 1
+    while width < _PASSAGE_BYTES:
+        factor = np.uint64(pow(_HASH_BASE, width, 2**64))
+        hashes = hashes[:-width] * factor + hashes[width:]
+        width *= 2
+    return hashes
 
 
 class _Window(NamedTuple):
@@ -230,12 +300,19 @@ def _padded_batch(windows: list[_Window]) -> Batch:
     targets = torch.full_like(inputs, IGNORE_INDEX)
     is_padding = torch.ones_like(inputs, dtype=torch.bool)
     for row, (token_ids, n_ignored) in enumerate(windows):
-        tokens = torch.from_numpy(np.array(token_ids, dtype=np.int64))  # a memory map is read-only
+        tokens = _owned(token_ids)
         n_inputs = len(tokens) - 1
         inputs[row, :n_inputs] = tokens[:-1]
         targets[row, n_ignored:n_inputs] = tokens[1 + n_ignored :]
         is_padding[row, :n_inputs] = False
     return Batch(inputs=inputs, targets=targets, is_padding=is_padding)
+
+
+def _owned(token_ids: TokenIds | Tensor) -> Tensor:
+    """Copy into int64: torch warns when it must share the memory of a read-only memory map."""
+    if isinstance(token_ids, Tensor):
+        return token_ids.long()
+    return torch.from_numpy(np.array(token_ids, dtype=np.int64))
 
 
 def _window_limit(model: LanguageModel, context_length: int | None) -> int | None:

@@ -260,7 +260,7 @@ def main(names: list[str]) -> int:
     """Print every violation; return 1 if there is one."""
     messages = [message for name in names for message in violations(Path(name))]
     for message in messages:
-        print(message)  # noqa: T201
+        print(message)
     return int(bool(messages))
 
 

@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,9 @@ from minillm.config import DecoderConfig
 from minillm.errors import ConfigError, DataError, NumericalError
 from minillm.evaluation import (
     Evaluation,
+    copied_shares,
     evaluate_documents,
+    input_influence,
     uniform_bits_per_byte,
     unigram_bits_per_byte,
     xz_bits_per_byte,
@@ -247,3 +250,53 @@ def test_xz_charges_only_what_is_new():
     assert xz_bits_per_byte("", chinese) < 0.6 * fresh
     with pytest.raises(DataError, match="nothing to compress"):
         xz_bits_per_byte("abc", "")
+
+
+def test_read_only_memory_maps_are_read_without_a_warning(decoder, tmp_path):
+    """torch warns when it shares such memory, and warnings are errors here."""
+    stream = np.array([token for document in documents() for token in document], dtype="<u2")
+    stream.tofile(tmp_path / "ids.bin")
+    mapped = np.memmap(tmp_path / "ids.bin", dtype="<u2", mode="r")
+    chosen = np.split(mapped, np.cumsum(LENGTHS)[:-1])
+    assert evaluate_documents(decoder, chosen, n_bytes=7) == evaluate_documents(
+        decoder, documents(), n_bytes=7
+    )
+    settings = {"n_bytes": 7, "vocab_size": V}
+    assert unigram_bits_per_byte(mapped, chosen, **settings) == unigram_bits_per_byte(
+        stream.tolist(), documents(), **settings
+    )
+
+
+def test_copied_bytes_are_counted_one_by_one():
+    train = "".join(chr(97 + (7 * i * i + i // 3) % 26) for i in range(300))
+    text = "0" * 11 + train[40:90] + "é" + train[100:131] + train[200:232]
+    data, seen = text.encode(), {train[i : i + 32].encode() for i in range(300)}
+    is_copied = [False] * len(data)
+    for i in range(len(data) - 31):
+        if data[i : i + 32] in seen:
+            is_copied[i : i + 32] = [True] * 32
+    assert 0 < sum(is_copied) < len(data)
+    expected = [sum(is_copied) / len(data), 0.0, 0.0, 1.0]
+    assert copied_shares(train, [text, "", "short", train]) == pytest.approx(expected)
+    assert copied_shares("", [text, ""]) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("family", [DecoderConfig.gpt, DecoderConfig.llama])
+def test_influence_equals_the_gradients_of_a_slow_loop(family):
+    config = family(vocab_size=V, context_length=8, d_model=12, n_layers=2, n_heads=2)
+    model = Decoder(config, generator=torch.Generator().manual_seed(3))
+    token_ids = torch.tensor([[1, 4, 2, 8, 5]])
+    found = input_influence(model, token_ids)
+    assert torch.equal(found, found.tril())
+    assert (found.diagonal() > 0).all()
+    embedded = model.token_embedding(token_ids).detach()
+    for s in range(5):  # by a step in the direction of the gradient: no autograd
+        model.token_embedding.register_forward_hook(lambda *_: embedded)
+        values = torch.zeros(5, 12)
+        for c in range(12):
+            for sign in (1, -1):
+                embedded[0, s, c] += sign * 1e-2
+                values[:, c] += sign * model(token_ids)[0].detach().square().sum(-1) / 2e-2
+                embedded[0, s, c] -= sign * 1e-2
+        assert torch.allclose(found[:, s], values.norm(dim=-1), rtol=0.05, atol=1e-6)
+        model.token_embedding._forward_hooks.clear()

@@ -26,7 +26,7 @@ RANKS = [
     {"optim"},
     {"checkpoint", "distributed"},
     {"training"},
-    {"evaluation", "generation", "health", "interop"},
+    {"evaluation", "generation", "compression", "health", "interop"},
     {"run"},
     {"finetuning"},
     {"plots"},

@@ -82,6 +82,7 @@ sys.exit(names["main"]())
     return done.returncode, lines, done.stderr
 
 
+@pytest.mark.slow
 def test_noticed_and_surviving_faults_are_told_apart(tmp_path):
     faults = [
         ("minus", "a + b", "a - b"),
@@ -97,18 +98,21 @@ def test_noticed_and_surviving_faults_are_told_apart(tmp_path):
     assert lines[3] == "2 of 3 faults were noticed"
 
 
+@pytest.mark.slow
 def test_status_is_zero_where_all_are_noticed(tmp_path):
     status, lines, _ = run(tmp_path, [("minus", "a + b", "a - b")])
     assert (status, lines[-1]) == (0, "1 of 1 faults were noticed")
 
 
 @pytest.mark.parametrize(("old", "n_times"), [("a % b", 0), ("return", 2)])
+@pytest.mark.slow
 def test_a_fault_that_does_not_fit_is_refused(tmp_path, old, n_times):
     status, lines, _ = run(tmp_path, [("odd", old, "x")])
     assert status == 2
     assert lines[-1] == f"odd: {old!r} stands {n_times} times in minillm/sums.py"
 
 
+@pytest.mark.slow
 def test_tests_that_fail_anyway_are_no_proof(tmp_path):
     broken = {"tests/test_sums.py": "def test_always(): assert False\n"}
     status, lines, _ = run(tmp_path, [("minus", "a + b", "a - b")], **broken)
@@ -116,6 +120,7 @@ def test_tests_that_fail_anyway_are_no_proof(tmp_path):
     assert lines == ["without a fault, this fails: tests/test_sums.py::test_always"]
 
 
+@pytest.mark.slow
 def test_code_that_cannot_be_imported_is_no_catch(tmp_path):
     status, lines, _ = run(tmp_path, [("typo", "def add", "def ad")])
     assert status == 2

@@ -360,7 +360,9 @@ def test_autocast_reaches_the_matrices_and_leaves_the_weights(generator):
     for dtype in (None, torch.float32, torch.bfloat16):
         model = Decoder(DecoderConfig.gpt(**SIZES))
         seen = set()
-        model.unembedding.register_forward_hook(lambda *args, seen=seen: seen.add(args[2].dtype))
+        model.blocks[0].attention.query.register_forward_hook(
+            lambda *args, seen=seen: seen.add(args[2].dtype)
+        )
         (result,) = train(model, sgd(model), [[batch]], autocast_dtype=dtype)
         assert seen == {torch.bfloat16 if dtype == torch.bfloat16 else torch.float32}
         assert all(parameter.dtype == torch.float32 for parameter in model.parameters())

@@ -19,12 +19,13 @@ from minillm.plots.style import (
     INK,
     WEIGHTS_COLORMAP,
     Figure,
-    drawable,
     make_figure,
+    shortened,
     styled,
 )
 
-_MAX_LABEL = 12  # characters of a token; longer ones are cut
+_MAX_LABEL = 12  # columns of a token; longer ones are cut
+_MAX_HEADS = 6  # maps side by side: with more, a page would shrink them beyond reading
 _MAX_NUMBERS = 12  # positions up to which a single map writes its weights into the cells
 _HIDDEN = "#eef0f2"  # cells that no causal query may read
 _QUERY, _KEY = "query: the token that reads", "key: the token that is read"
@@ -35,8 +36,9 @@ _WEIGHT = "weight (each row sums to 1)"
 def plot_attention(weights: Tensor, tokens: Sequence[str], *, title: str = "Attention") -> Figure:
     """Draw the maps of all layers and heads of one text: a row per layer, a column per head.
 
-    Row t of a map says how the token at t divides its attention. The color scale is the square
-    root of the weight, since most weights are near 1/T. What a causal model hides is gray.
+    More than six heads of a layer go on in its next row. Row t of a map says how the token at t
+    divides its attention. The color scale is the square root of the weight, since most weights
+    are near 1/T. What a causal model hides is gray.
 
     Args:
         weights: (L, H, T, T) probabilities, rows are queries.
@@ -56,26 +58,35 @@ def plot_attention(weights: Tensor, tokens: Sequence[str], *, title: str = "Atte
         raise ValueError(f"weights must be (L, H, T, T), got {tuple(weights.shape)}")
     labels = _labels(weights, tokens)
     n_layers, n_heads = weights.shape[:2]
+    n_lines = -(-n_heads // _MAX_HEADS)  # rows of one layer, as even as can be
+    n_columns = -(-n_heads // n_lines)
     cell = max(1.55, 0.14 * len(labels))  # inches: tokens stay legible
-    figure = make_figure(n_heads * cell + 2.1, n_layers * cell + 1.7)
-    grid: Any = figure.subplots(n_layers, n_heads, squeeze=False, sharex=True, sharey=True)
+    is_ragged = n_columns * n_lines > n_heads  # then keys are also named above the last row
+    height = n_layers * n_lines * (cell + 0.1) + (2.9 if is_ragged else 1.7)
+    figure = make_figure(n_columns * cell + 2.1, height)
+    grid: Any = figure.subplots(
+        n_layers * n_lines, n_columns, squeeze=False, sharex=True, sharey=True
+    )
     image = None
-    for layer in range(n_layers):
-        for head in range(n_heads):
-            axes = grid[layer, head]
+    maps = grid.reshape(n_layers, -1)
+    for layer, row in enumerate(maps):
+        row[0].set_ylabel(f"layer {layer + 1}", fontsize=10, fontweight="bold")
+        for head, axes in enumerate(row[:n_heads]):
             image = _draw_map(axes, _values(weights[layer, head]))
-            if layer == 0:
+            if layer == 0 or n_lines > 1:
                 axes.set_title(f"head {head + 1}", fontsize=10, loc="center", pad=5)
-        grid[layer, 0].set_ylabel(f"layer {layer + 1}", fontsize=10, fontweight="bold")
+    for axes in maps[:, n_heads:].flat:
+        axes.remove()
     size = 8.5 if len(labels) > 10 else 9.5
     for axes in grid[:, 0]:
         _label_axis(axes, labels, axis="y", size=size)
-    for axes in grid[-1]:
+    for axes in maps[-1, n_heads - n_columns : n_heads]:  # the lowest map of each column
         _label_axis(axes, labels, axis="x", size=size)
+        axes.tick_params(labelbottom=True)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     figure.supxlabel(_KEY, fontsize=10.5)
     figure.supylabel(_QUERY, fontsize=10.5)
-    _add_scale(figure, image, grid)
+    _add_scale(figure, image, list(figure.axes))
     return figure
 
 
@@ -123,8 +134,7 @@ def _labels(weights: Tensor, tokens: Sequence[str]) -> list[str]:
     """Return labels that fonts can draw, after checking that there is one per position."""
     if weights.shape[-1] != len(tokens) or weights.shape[-2] != len(tokens):
         raise ValueError(f"weights {tuple(weights.shape)} do not fit {len(tokens)} tokens")
-    short = (t if len(t) <= _MAX_LABEL else t[: _MAX_LABEL - 1] + "…" for t in tokens)
-    return [drawable(text) for text in short]
+    return [shortened(token, _MAX_LABEL) for token in tokens]
 
 
 def _values(weights: Tensor) -> np.ndarray:

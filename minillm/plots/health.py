@@ -19,13 +19,13 @@ from minillm.plots.style import (
     VERMILLION,
     WEIGHTS_COLORMAP,
     Figure,
-    drawable,
     make_figure,
+    shortened,
     styled,
 )
 
 _USUAL_UPDATE = 1e-3  # Karpathy's rule of thumb for update : weight
-_MAX_LABEL = 9  # characters of a token that fit a cell
+_MAX_LABEL = 9  # columns of a token that fit a cell
 
 
 @styled
@@ -164,5 +164,4 @@ def _draw_cells(
 
 def _short(text: str) -> str:
     """Cut a token to what fits a cell, in characters that can be seen."""
-    text = text.replace(" ", "␣")
-    return drawable(text if len(text) <= _MAX_LABEL else text[: _MAX_LABEL - 1] + "…")
+    return shortened(text.replace(" ", "␣"), _MAX_LABEL)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import re
 import unicodedata
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
@@ -46,6 +48,7 @@ _CJK_FAMILIES = (
     "Microsoft YaHei",
     "Noto Sans CJK JP",
 )
+_CJK_FILE = re.compile(r"CJK|NotoSansSC|SourceHan|wqy|PingFang|Hiragino|msyh", re.IGNORECASE)
 _SETTINGS = {
     "font.size": 10.5,
     "axes.titlesize": 13,
@@ -130,6 +133,20 @@ def drawable(text: str) -> str:
     return "".join(c if _can_draw(c) else c.encode("unicode_escape").decode() for c in text)
 
 
+def shortened(text: str, width: int) -> str:
+    r"""Return ``drawable(text)``, cut to ``width`` columns; a Chinese character takes two.
+
+    Example:
+        >>> shortened("internationalization", 6), shortened("\x00\x00", 6)
+        ('inter…', '\\x00…')
+    """
+    pieces = [drawable(character) for character in text]
+    ends = list(accumulate(map(_columns, pieces)))
+    if not ends or ends[-1] <= width:
+        return "".join(pieces)
+    return "".join(piece for piece, end in zip(pieces, ends, strict=True) if end < width) + "…"
+
+
 def figure_to_html(figure: MatplotlibFigure, alt: str) -> str:
     """Return an ``<img>`` that holds the figure as SVG: sharp, offline, the same bytes each time.
 
@@ -165,9 +182,19 @@ def _families() -> list[str]:
     """Return the fonts to look in, in order; only those that are here, or Matplotlib complains."""
     from matplotlib import font_manager  # reads the list of installed fonts: only when we draw
 
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    chinese = next((name for name in _CJK_FAMILIES if name in installed), None)
-    return ["DejaVu Sans"] + ([chinese] if chinese else [])
+    def chinese() -> list[str]:
+        installed = {font.name for font in font_manager.fontManager.ttflist}
+        return [name for name in _CJK_FAMILIES if name in installed][:1]
+
+    if not chinese():  # Matplotlib made its list once; fonts that came later are not on it
+        for path in filter(_CJK_FILE.search, font_manager.findSystemFonts()):
+            font_manager.fontManager.addfont(path)
+    return ["DejaVu Sans", *chinese()]
+
+
+def _columns(text: str) -> int:
+    """Count the columns that ``text`` takes: two for a full-width character."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 @functools.cache

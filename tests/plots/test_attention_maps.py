@@ -96,3 +96,42 @@ def test_wrong_shapes_are_refused(weights):
         plot_attention(weights, TOKENS[:4])
     with pytest.raises(ValueError, match="do not fit 5 tokens"):
         plot_attention_head(weights[0, 0, :4], TOKENS)
+
+
+@pytest.mark.parametrize("n_heads", [7, 12])
+def test_many_heads_go_on_in_the_next_row(n_heads):
+    weights = torch.rand(L, n_heads, T, T, generator=torch.Generator().manual_seed(0)).tril()
+    tokens = ["extraordinarily"] * T
+    figure = plot_attention(weights, tokens)
+    maps = figure.axes[: L * n_heads]
+    assert len(figure.axes) == L * n_heads + 1
+    for index, axes in enumerate(maps):  # layer by layer, head by head
+        shown = image(axes).filled(0)
+        np.testing.assert_allclose(shown, weights[index // n_heads, index % n_heads], atol=1e-6)
+        assert axes.get_title() == f"head {index % n_heads + 1}"
+    figure.draw_without_rendering()
+    columns = sorted({round(axes.get_position().x0, 3) for axes in maps})
+    assert len(columns) == {7: 4, 12: 6}[n_heads]
+    named = [axes for axes in maps if axes.xaxis.get_tick_params()["labelbottom"]]
+    assert len(named) == len(columns)
+    for x in columns:  # each column names its keys below its lowest map
+        lowest = min(
+            (axes for axes in maps if round(axes.get_position().x0, 3) == x),
+            key=lambda axes: axes.get_position().y0,
+        )
+        labels = [label for label in lowest.get_xticklabels() if label.get_visible()]
+        assert [label.get_text() for label in labels] == ["extraordina…"] * T
+        box = labels[0].get_window_extent()
+        assert lowest.get_window_extent().y0 >= box.y1
+        assert box.y0 >= figure.bbox.y0
+
+
+def test_labels_are_cut_by_the_width_that_is_drawn():
+    tokens = ["中华人民共和国中央", "\x00" * 9, "short", "中文", "x" * 12]
+    figure = plot_attention_head(torch.full((T, T), 1 / T), tokens)
+    shown = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert shown[1:] == [r"\x00\x00…", "short", *shown[3:]]
+    if shown[3] == "中文":  # a font is here
+        assert shown[0] == "中华人民共…"  # eleven columns, two for each character
+    assert max(map(len, shown)) <= 12
+    assert shown[4] == "x" * 12

@@ -1,0 +1,72 @@
+"""Make what ``assets/`` holds again: ``python scripts/make_assets.py [tour] [bands]``.
+
+Each asset comes with the command and the machine that made it. The tour takes its usual time, the
+bands five runs of every notebook that trains.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from minillm.config import TourConfig
+from minillm.plots.curves import plot_loss_curve
+from minillm.run import RunFolder, load_model
+from minillm.runtime import machine_signature
+from minillm.tour import take_tour
+
+ROOT = Path(__file__).parents[1]
+ASSETS = ROOT / "assets"
+
+
+def make_tour() -> None:
+    """Take the tour; keep its loss curve and its numbers."""
+    config = TourConfig(out=ROOT / "runs" / "tour")
+    result = take_tour(config, say=lambda text: print(text, file=sys.stderr), show_bars=True)
+    if result.report is None:
+        sys.exit(result.exit_status)
+    metrics = RunFolder(config.out).read_metrics()
+    tokenizer = load_model(config.out).tokenizer
+    figure = plot_loss_curve(
+        metrics, title="The tour's model", log_steps=True, vocab_size=tokenizer.vocab_size
+    )
+    png, _ = figure._repr_png_()
+    (ASSETS / "tour_loss.png").write_bytes(png)
+    numbers = {
+        "command": "minillm tour",
+        "machine": machine_signature() | {"python": platform.python_version()},
+        "settings": json.loads((config.out / "config.json").read_text("utf-8"))["resolved"],
+        "n_steps": len(metrics),
+        "n_tokens_seen": metrics[-1]["n_tokens_seen"],
+        "bits_per_byte": {name: round(bits, 4) for name, bits in result.bits_per_byte.items()},
+    }
+    text = json.dumps(numbers, indent=2, ensure_ascii=False) + "\n"
+    (ASSETS / "tour.json").write_text(text, "utf-8")
+
+
+def make_bands() -> None:
+    """Run the notebooks that train with five seeds; keep the band of their results."""
+    script = ROOT / "scripts" / "notebook_bands.py"
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        if "MINILLM_SEED" in path.read_text("utf-8"):  # its training can be repeated with seeds
+            subprocess.run([sys.executable, str(script), str(path)], check=True)
+
+
+MAKERS = {"tour": make_tour, "bands": make_bands}
+
+
+def main(names: list[str]) -> None:
+    """Make the named assets, or all."""
+    unknown = sorted(set(names) - set(MAKERS))
+    if unknown:
+        sys.exit(f"unknown assets: {', '.join(unknown)}; there are {', '.join(MAKERS)}")
+    ASSETS.mkdir(exist_ok=True)
+    for name in names or list(MAKERS):
+        MAKERS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
