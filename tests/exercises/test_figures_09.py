@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from minillm.plots.panels import plot_blocks, plot_panels
+from exercises.figures_09 import plot_blocks, plot_lines
 
 
 def lines_of(axes):
@@ -13,7 +13,7 @@ def test_every_line_stands_in_its_panel_with_its_numbers():
         "A": {"one": [5.0, 7.0], "two": torch.tensor([2.0, 3.0])},
         "B": {"three": (torch.tensor([10, 30]), [1.0, 4.0])},
     }
-    figure = plot_panels(panels, xlabel="step", ylabel="loss (nats)", log_y=True, ylim=(1, 9))
+    figure = plot_lines(panels, xlabel="step", ylabel="loss (nats)", log_y=True, ylim=(1, 9))
     left, right = figure.axes
     assert lines_of(left) == {"one": [[0, 5], [1, 7]], "two": [[0, 2], [1, 3]]}
     assert lines_of(right) == {"three": [[10, 1], [30, 4]]}
@@ -29,7 +29,7 @@ def test_every_line_stands_in_its_panel_with_its_numbers():
 @pytest.mark.parametrize("panels", [{}, {"A": {}}])
 def test_nothing_to_draw_is_refused(panels):
     with pytest.raises(ValueError, match="every panel needs a line"):
-        plot_panels(panels, xlabel="step", ylabel="loss")
+        plot_lines(panels, xlabel="step", ylabel="loss")
 
 
 def test_the_plan_puts_each_norm_where_it_belongs():

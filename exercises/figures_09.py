@@ -1,4 +1,4 @@
-"""Lines side by side on one scale, and the plan of a Transformer block."""
+"""The figures of notebook 09: the plan of a block, and small multiples on one scale."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Line = Values | tuple[Values, Values]  # y, or x and y
 
 
 @styled
-def plot_panels(
+def plot_lines(
     panels: Mapping[str, Mapping[str, Line]],
     *,
     xlabel: str,
@@ -51,7 +51,7 @@ def plot_panels(
         ValueError: if there is nothing to draw.
 
     Example:
-        >>> figure = plot_panels({"Left": {"a": [1, 2]}, "Right": {"b": ([3, 5], [1, 2])}},
+        >>> figure = plot_lines({"Left": {"a": [1, 2]}, "Right": {"b": ([3, 5], [1, 2])}},
         ...                      xlabel="step", ylabel="loss (nats)")
         >>> [axes.get_title(loc="left") for axes in figure.axes]
         ['Left', 'Right']
