@@ -5,6 +5,7 @@ PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+INTEROP := $(VENV)/.interop
 # Test workers run side by side, so each takes one thread; hashes must not change between them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 WORKERS ?= 2
@@ -46,7 +47,11 @@ test-notebooks: $(READY)
 	$(TEST_ENV) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope \
 		--nbval-lax --nbval-cell-timeout=120 $(NOTEBOOKS)
 
-bench: $(READY)  ## ratios of speed in one run, written to bench.json
+$(INTEROP): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e ".[dev,interop]"
+	touch $@
+
+bench: $(INTEROP)  ## speed and memory against peers, as ratios of one run: bench.json
 	$(BIN)/python -m benchmarks
 
 assets: $(READY)  ## make the figures and stored numbers of assets/ again

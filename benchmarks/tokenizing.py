@@ -1,33 +1,89 @@
-"""Our BPE against the tokenizers library: CPU time, one thread, interleaved, medians.
-
-    python benchmarks/tokenizing.py [--megabytes 5] [--vocab-size 4096] [--rounds 5]
+"""Our byte-pair encoding against the tokenizers library, one thread, on the same words.
 
 The text is the standard library's own source, files in a fixed shuffled order. (This file is not
 called tokenizers.py: run as a script, it would then hide the library from every benchmark here.)
 """
 
-import argparse
-import os
 import random
-import statistics
 import sysconfig
-import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-
-os.environ["RAYON_NUM_THREADS"] = "1"  # read when the library first makes its threads
 
 import tokenizers as library
 
+from benchmarks.measuring import OURS, Row, compare, interleave
 from minillm.tokenizers import BPETokenizer, FastTokenizer
 from minillm.tokenizers.pattern import WORD_PATTERN
 from minillm.tokenizers.tokenizer_json import BYTE_SPELLINGS
 
+THEME = "tokenizer"
+LIBRARY, COLD, WARM = "tokenizers", "minillm, cold cache", "minillm, warm cache"
+N_SPECIAL = 4  # ids of ours that are neither bytes nor merges
 
-def load_texts(n_bytes):
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How large, how often, and what we want."""
+
+    n_bytes: int = 5_000_000
+    vocab_size: int = 4096
+    n_letters: int = 1_000_000  # of one endless word
+    n_rounds: int = 5
+    aims: dict[str, float] = field(default_factory=dict)
+
+
+FULL = Settings(aims={"train": 1 / 1.5})  # at most 1.5 times the library's time
+QUICK = Settings(n_bytes=500_000, vocab_size=1024, n_letters=100_000, n_rounds=3)
+
+
+def rows(settings: Settings) -> Iterator[Row]:
+    """Compare training, encoding, and the words that ruin naive encoders."""
+    texts = load_texts(settings.n_bytes)
+    megabytes = sum(len(text.encode()) for text in texts) / 1e6
+    jobs: dict[str, Callable[[], object]] = {
+        OURS: lambda: BPETokenizer.train(texts, settings.vocab_size),
+        LIBRARY: lambda: train_library(texts, settings.vocab_size),
+    }
+    seconds = interleave(jobs, n_rounds=settings.n_rounds)
+    case = f"train, {megabytes:.1f} MB, V {settings.vocab_size}"
+    yield compare(seconds, theme=THEME, case=case, peer=LIBRARY, aim=settings.aims.get("train"))
+
+    ours = BPETokenizer.train(texts, settings.vocab_size)
+    fast = FastTokenizer(ours.merges)
+    if ours.encode_batch(texts) != fast.encode_batch(texts):
+        raise AssertionError("the library and we encode differently")
+    jobs = {
+        COLD: lambda: BPETokenizer(ours.merges).encode_batch(texts),
+        WARM: lambda: ours.encode_batch(texts),
+        LIBRARY: lambda: fast.encode_batch(texts),
+    }
+    seconds = interleave(jobs, n_rounds=settings.n_rounds)
+    for name in (COLD, WARM):
+        row = partial(compare, seconds, theme=THEME, ours=name, peer=LIBRARY)
+        speed = megabytes / row(case="").ours, megabytes / row(case="").theirs
+        case = f"encode, {name.partition(', ')[2]}"
+        yield row(case=case, note=f"{speed[0]:.1f} and {speed[1]:.1f} MB/s")
+    yield from _endless_words(settings, ours, fast)
+
+
+def _endless_words(settings: Settings, ours: BPETokenizer, fast: FastTokenizer) -> Iterator[Row]:
+    """Compare words without a break, where a quadratic encoder would never end."""
+    letters = random.Random(0).choices("abcdefghijklmnop", k=settings.n_letters)
+    words = {"one letter": "a" * settings.n_letters, "random letters": "".join(letters)}
+    for name, word in words.items():
+        jobs = {OURS: partial(ours.encode, word), LIBRARY: partial(fast.encode, word)}
+        seconds = interleave(jobs, n_rounds=1)
+        case = f"encode a word, {name} × {settings.n_letters}"
+        yield compare(seconds, theme=THEME, case=case, peer=LIBRARY)
+
+
+def load_texts(n_bytes: int) -> list[str]:
     """Read .py files of the running Python until n_bytes are reached."""
     root = Path(sysconfig.get_path("stdlib"))
-    paths = [path for path in root.rglob("*.py") if "site-packages" not in path.parts]
-    random.Random(0).shuffle(paths := sorted(paths))
+    paths = sorted(path for path in root.rglob("*.py") if "site-packages" not in path.parts)
+    random.Random(0).shuffle(paths)
     texts = []
     for path in paths:
         if n_bytes <= 0:
@@ -38,7 +94,7 @@ def load_texts(n_bytes):
     return texts
 
 
-def train_library(texts, vocab_size):
+def train_library(texts: list[str], vocab_size: int) -> library.Tokenizer:
     """Train the library's BPE on the same words as ours."""
     tokenizer = library.Tokenizer(library.models.BPE())
     steps = library.pre_tokenizers
@@ -49,83 +105,7 @@ def train_library(texts, vocab_size):
         ]
     )
     trainer = library.trainers.BpeTrainer(
-        vocab_size=vocab_size - 4, initial_alphabet=BYTE_SPELLINGS, show_progress=False
+        vocab_size=vocab_size - N_SPECIAL, initial_alphabet=BYTE_SPELLINGS, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
-
-
-def cpu_seconds(function, *args):
-    """Time one call."""
-    start = time.process_time()
-    function(*args)
-    return time.process_time() - start
-
-
-def interleave(jobs, rounds):
-    """Return the seconds of each job, measured in turn so that a busy machine slows all alike."""
-    seconds = {name: [] for name in jobs}
-    for _ in range(rounds):
-        for name, (function, *args) in jobs.items():
-            seconds[name].append(cpu_seconds(function, *args))
-    return seconds
-
-
-def report(title, seconds, baseline, n_bytes):
-    """Print medians, throughput, and the median of the ratios within each round."""
-    print(f"\n{title}")
-    for name, times in seconds.items():
-        ratios = [ours / theirs for ours, theirs in zip(times, seconds[baseline], strict=True)]
-        print(
-            f"  {name:<28} {statistics.median(times):7.2f} s"
-            f" {n_bytes / statistics.median(times) / 1e6:7.1f} MB/s"
-            f"   × {baseline} = {statistics.median(ratios):.2f}"
-            f" ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
-
-
-def main():
-    """Measure training, encoding and the words that ruin naive encoders."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=float, default=5.0)
-    parser.add_argument("--vocab-size", type=int, default=4096)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-
-    texts = load_texts(options.megabytes * 1e6)
-    n_bytes = sum(len(text.encode()) for text in texts)
-    print(f"{len(texts)} files, {n_bytes / 1e6:.2f} MB, vocabulary {options.vocab_size}")
-    training = {
-        "library": (train_library, texts, options.vocab_size),
-        "ours": (BPETokenizer.train, texts, options.vocab_size),
-    }
-    report("Training", interleave(training, options.rounds), "library", n_bytes)
-
-    ours = BPETokenizer.train(texts, options.vocab_size)
-    fast = FastTokenizer(ours.merges)
-
-    def cold(texts):
-        BPETokenizer(ours.merges).encode_batch(texts)
-
-    assert ours.encode_batch(texts) == fast.encode_batch(texts)
-    encoding = {
-        "fast (batch)": (fast.encode_batch, texts),
-        "fast (one by one)": (lambda texts: [fast.encode(text) for text in texts], texts),
-        "ours (cold cache)": (cold, texts),
-        "ours (warm cache)": (ours.encode_batch, texts),
-    }
-    report("Encoding", interleave(encoding, options.rounds), "fast (batch)", n_bytes)
-
-    draw = random.Random(0)
-    words = {
-        "'a' × 1,000,000": "a" * 1_000_000,
-        "space × 1,000,000": " " * 1_000_000,
-        "1,000,000 random letters": "".join(draw.choices("abcdefghijklmnop", k=1_000_000)),
-    }
-    for name, word in words.items():
-        jobs = {"fast": (fast.encode, word), "ours": (ours.encode, word)}
-        report(f"One word: {name}", interleave(jobs, 1), "fast", len(word))
-
-
-if __name__ == "__main__":
-    main()

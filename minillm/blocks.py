@@ -10,6 +10,7 @@ from minillm.attention import AttentionBackend, attention, attention_weights, ch
 from minillm.config import DecoderConfig
 from minillm.errors import ConfigError
 from minillm.feed_forward import make_feed_forward
+from minillm.linear import Linear
 from minillm.norms import make_norm
 from minillm.positions import Rotation, rotate
 
@@ -96,10 +97,10 @@ class SelfAttention(nn.Module):
         self.head_dim = d_model // n_heads
         self.dropout = dropout
         self.backend: AttentionBackend = backend
-        self.query = nn.Linear(d_model, n_heads * self.head_dim, bias=use_bias)
-        self.key = nn.Linear(d_model, n_kv_heads * self.head_dim, bias=use_bias)
-        self.value = nn.Linear(d_model, n_kv_heads * self.head_dim, bias=use_bias)
-        self.output = nn.Linear(n_heads * self.head_dim, d_model, bias=use_bias)
+        self.query = Linear(d_model, n_heads * self.head_dim, bias=use_bias)
+        self.key = Linear(d_model, n_kv_heads * self.head_dim, bias=use_bias)
+        self.value = Linear(d_model, n_kv_heads * self.head_dim, bias=use_bias)
+        self.output = Linear(n_heads * self.head_dim, d_model, bias=use_bias)
 
     def forward(
         self,
@@ -160,7 +161,8 @@ class SelfAttention(nn.Module):
         return rotate(query, rotation), rotate(key, rotation)
 
     def _split_heads(self, x: Tensor) -> Tensor:
-        return rearrange(x, "b t (h d) -> b h t d", d=self.head_dim)
+        # Not einops: three times a layer and token, its 4 µs are 3 % of generating.
+        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
 
 
 class TransformerBlock(nn.Module):

@@ -5,8 +5,9 @@ and the validation documents one after the other (``train.bin``, ``validation.bi
 uint16 or uint32) and ``manifest.json`` with the counts, the hashes and what cleaning removed.
 A document is ``bos … eos``; ``bos`` occurs nowhere else, so the boundaries need no second file.
 
-Preparing holds the cleaned documents in memory, a few times the size of the text; what was
-prepared is read through memory maps and may be larger than memory.
+Neither the text nor the ids need fit into memory: cleaned documents wait in a temporary file, which
+is read once to split by hashes, once to count words, once to encode; what was prepared is read
+through memory maps.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -26,9 +27,11 @@ from torch import Tensor
 from minillm.errors import ConfigError, DataError
 from minillm.runtime import derive_generator
 from minillm.text.cleaning import CleaningReport, clean
-from minillm.text.documents import Document, Split, split_documents
+from minillm.text.documents import Document, Split, hash_each, split_stored
+from minillm.text.spool import Spool
 from minillm.tokenizers import load_tokenizer, train_tokenizer
 from minillm.tokenizers.base import Tokenizer
+from minillm.tokenizers.parallel import encode_documents
 
 Item = TypeVar("Item")
 Progress = Callable[..., Iterable]  # such as tqdm: an iterable and keywords in, the items out
@@ -207,6 +210,7 @@ def prepare_data(
     tokenizer: Literal["bytes", "bpe"] = "bpe",
     vocab_size: int = 2048,
     clean_steps: Sequence[str] = (),
+    threads: int = 1,
     progress: Progress = no_progress,
 ) -> PreparedData:
     """Clean, split, tokenize and store a corpus; return it opened.
@@ -220,36 +224,40 @@ def prepare_data(
         tokenizer: ``"bytes"`` or ``"bpe"``.
         vocab_size: number of token ids, for ``"bpe"``.
         clean_steps: names of cleaning steps, in order.
+        threads: documents encoded at a time; the ids do not depend on it.
         progress: wraps the long loops, such as ``tqdm``.
 
     Raises:
         DataError: if nothing is left to train on.
         ConfigError: if ``folder`` holds something else, or a setting does not fit.
     """
+    _check_positive(threads=threads)
     _check_replaceable(folder)
     digest, report = hashlib.sha256(), CleaningReport()
-    hashed = _hash_each(documents, digest)
-    kept = list(progress(clean(hashed, clean_steps, report), desc="read and clean", unit=" docs"))
-    split = split_documents(kept)
-    learned_from = progress(split.train, desc="tokenizer", unit=" docs")
-    learned = train_tokenizer(tokenizer, (document.text for document in learned_from), vocab_size)
-    manifest = {
-        "corpus_sha256": digest.hexdigest(),
-        "vocab_size": learned.vocab_size,
-        "notice": split.notice,
-        "n_duplicates": split.n_duplicates,
-        "cleaning": report.to_json(),
-    }
-    work = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(work, ignore_errors=True)  # what a killed process left
-    try:
-        work.mkdir(parents=True)
-        _fill(work, split, learned, manifest, progress)
-        shutil.rmtree(folder, ignore_errors=True)
-        work.rename(folder)
-    except BaseException:  # Ctrl-C too
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+    cleaned = clean(hash_each(documents, digest), clean_steps, report)
+    with Spool(progress(cleaned, desc="read and clean", unit=" docs")) as kept:
+        split = split_stored(kept)
+        texts = (
+            document.text for document in progress(split.train, desc="tokenizer", unit=" docs")
+        )
+        learned = train_tokenizer(tokenizer, texts, vocab_size)
+        manifest = {
+            "corpus_sha256": digest.hexdigest(),
+            "vocab_size": learned.vocab_size,
+            "notice": split.notice,
+            "n_duplicates": split.n_duplicates,
+            "cleaning": report.to_json(),
+        }
+        work = folder.with_name(f".{folder.name}.tmp")
+        shutil.rmtree(work, ignore_errors=True)  # what a killed process left
+        try:
+            work.mkdir(parents=True)
+            _fill(work, split, learned, manifest, threads, progress)
+            shutil.rmtree(folder, ignore_errors=True)
+            work.rename(folder)
+        except BaseException:  # Ctrl-C too
+            shutil.rmtree(work, ignore_errors=True)
+            raise
     return load_prepared(folder)
 
 
@@ -264,7 +272,7 @@ def _check_replaceable(folder: Path) -> None:
 
 
 def _fill(
-    work: Path, split: Split, tokenizer: Tokenizer, manifest: dict, progress: Progress
+    work: Path, split: Split, tokenizer: Tokenizer, manifest: dict, threads: int, progress: Progress
 ) -> None:
     """Write the four files; the manifest last, with the hashes of the others."""
     tokenizer.save(work / "tokenizer.json")
@@ -272,7 +280,7 @@ def _fill(
     manifest["splits"] = {}
     for name, part in zip(_SPLITS, (split.train, split.validation), strict=True):
         bar = progress(part, desc=f"encode {name}", unit=" docs")
-        manifest["splits"][name] = _write_stream(work / f"{name}.bin", bar, tokenizer)
+        manifest["splits"][name] = _write_stream(work / f"{name}.bin", bar, tokenizer, threads)
     (work / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
@@ -314,34 +322,17 @@ def _file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def corpus_sha256(documents: Iterable[Document]) -> str:
-    """Hash the raw text of a corpus in its order, as ``manifest.json`` holds it."""
-    digest = hashlib.sha256()
-    for _ in _hash_each(documents, digest):
-        pass
-    return digest.hexdigest()
-
-
-def _hash_each(documents: Iterable[Document], digest: hashlib._Hash) -> Iterator[Document]:
-    """Pass documents on, feeding each text, with its length, to ``digest``."""
-    for document in documents:
-        raw = document.text.encode("utf-8")
-        digest.update(len(raw).to_bytes(8, "little"))
-        digest.update(raw)
-        yield document
-
-
 def _write_stream(
-    path: Path, documents: Iterable[Document], tokenizer: Tokenizer
+    path: Path, documents: Iterable[Document], tokenizer: Tokenizer, threads: int
 ) -> dict[str, int | str]:
     """Write the documents' token ids one after the other; return what was counted."""
+    texts = (document.text for document in documents)
     n_tokens = n_documents = n_bytes = 0
     with path.open("wb") as file:
-        for document in documents:
-            ids = np.array(tokenizer.encode_document(document.text), _token_dtype(tokenizer))
-            file.write(ids.tobytes())
+        for text, ids in encode_documents(tokenizer, texts, threads=threads):
+            file.write(np.array(ids, _token_dtype(tokenizer)).tobytes())
             n_tokens, n_documents = n_tokens + len(ids), n_documents + 1
-            n_bytes += len(document.text.encode("utf-8"))
+            n_bytes += len(text.encode("utf-8"))
     return {
         "n_documents": n_documents,
         "n_tokens": n_tokens,

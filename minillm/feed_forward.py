@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minillm.errors import ConfigError
+from minillm.linear import Linear
 
 Activation = Literal["gelu", "gelu_tanh", "relu", "relu_squared"]
 FeedForwardKind = Activation | Literal["swiglu"]
@@ -58,8 +59,8 @@ class FeedForward(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = activation
-        self.up = nn.Linear(d_model, d_ff, bias=use_bias)
-        self.down = nn.Linear(d_ff, d_model, bias=use_bias)
+        self.up = Linear(d_model, d_ff, bias=use_bias)
+        self.down = Linear(d_ff, d_model, bias=use_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (..., C) to (..., C)."""
@@ -79,9 +80,9 @@ class SwiGLU(nn.Module):
 
     def __init__(self, d_model: int, d_ff: int, *, use_bias: bool = True) -> None:
         super().__init__()
-        self.gate = nn.Linear(d_model, d_ff, bias=use_bias)
-        self.up = nn.Linear(d_model, d_ff, bias=use_bias)
-        self.down = nn.Linear(d_ff, d_model, bias=use_bias)
+        self.gate = Linear(d_model, d_ff, bias=use_bias)
+        self.up = Linear(d_model, d_ff, bias=use_bias)
+        self.down = Linear(d_ff, d_model, bias=use_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (..., C) to (..., C)."""

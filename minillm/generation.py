@@ -8,12 +8,13 @@ Dimension key: B sequences, T positions, V vocabulary.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minillm.errors import ConfigError, NumericalError
 from minillm.models.base import LanguageModel
@@ -67,15 +68,15 @@ def sample(
             f"and {len(generators)} generators"
         )
     scores = log_probs.detach().cpu().double()  # cpu first: some devices have no float64
-    peak = scores.max(dim=-1, keepdim=True).values  # NaN if any score is NaN
-    if not peak.isfinite().all():
-        rows = (~peak[:, 0].isfinite()).nonzero()[:, 0].tolist()
+    peak, likeliest = scores.max(dim=-1, keepdim=True)  # the first, so the lowest id, of equals
+    wrong = [row for row, (value,) in enumerate(peak.tolist()) if not math.isfinite(value)]
+    if wrong:  # the peak is NaN if any score is
         raise NumericalError(
-            f"cannot choose a token: rows {rows} of the log-probabilities hold NaN, +inf or only "
+            f"cannot choose a token: rows {wrong} of the log-probabilities hold NaN, +inf or only "
             "-inf; the model is damaged or was trained with a loss that was not finite"
         )
     if temperature == 0:
-        return scores.argmax(dim=-1).to(log_probs.device)  # the first, so the lowest, of equals
+        return likeliest[:, 0].to(log_probs.device)
     probs = ((scores - peak) / temperature).softmax(dim=-1)  # the peak is 0: no overflow
     if top_k is not None or top_p is not None:
         probs = _keep_likeliest(probs, top_k=top_k, top_p=top_p)
@@ -228,6 +229,7 @@ def _predictions(
     The texts grow in the caller's hands between two predictions.
     """
     limit, state = model.context_length, None
+    device, modules = _device(model), list(model.modules())
     start = n_read = 0  # the window's first token; how many tokens the state has read
     length = min(map(len, texts))
     while True:
@@ -236,23 +238,29 @@ def _predictions(
             state, n_read = None, start
         if not use_cache:
             state, n_read = None, start
-        token_ids = torch.tensor([text[n_read:length] for text in texts], device=_device(model))
-        log_probs, state = _next_log_probs(model, token_ids, state)
+        token_ids = torch.tensor([text[n_read:length] for text in texts], device=device)
+        with _evaluation_mode(modules):
+            log_probs, state = model.next_log_probs(token_ids, state)
         yield length, log_probs
         n_read, length = length, length + 1
 
 
-def _next_log_probs(
-    model: LanguageModel, token_ids: Tensor, state: object
-) -> tuple[Tensor, object]:
-    """Ask the model without dropout and without gradients."""
-    was_training = model.training
-    model.eval()
+@contextlib.contextmanager
+def _evaluation_mode(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Switch dropout off and gradients too; then give every module back the mode that it had.
+
+    Each mode is looked at before it is set: to switch a whole model to and fro for every token
+    takes an eighth of the time of predicting it (4 layers, 256 wide).
+    """
+    training = [module for module in modules if module.training]
     try:
-        with torch.no_grad():
-            return model.next_log_probs(token_ids, state)
+        for module in training:
+            module.training = False
+        with torch.inference_mode():
+            yield
     finally:
-        model.train(was_training)
+        for module in training:
+            module.training = True
 
 
 def _sample_rows(
@@ -261,7 +269,9 @@ def _sample_rows(
     """Draw for some rows only: the others' generators stay where they are."""
     if not rows:
         return {}
-    tokens = sample(log_probs[rows], generators=[generators[row] for row in rows], **sampling)
+    if len(rows) < len(log_probs):
+        log_probs = log_probs[rows]
+    tokens = sample(log_probs, generators=[generators[row] for row in rows], **sampling)
     return dict(zip(rows, tokens.tolist(), strict=True))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from minillm import data
 from minillm.config import DecoderConfig
-from minillm.data import corpus_sha256, load_prepared, prepare_data
+from minillm.data import load_prepared, prepare_data
 from minillm.errors import ConfigError, DataError
 from minillm.evaluation import (
     evaluate_documents,
@@ -18,7 +18,16 @@ from minillm.evaluation import (
     unigram_bits_per_byte,
 )
 from minillm.models.decoder import Decoder
-from minillm.text.documents import Document, split_documents, stable_hash
+from minillm.text.documents import Document, corpus_sha256, split_documents, stable_hash
+from minillm.text.spool import Spool
+from minillm.tokenizers import parallel
+
+# SHA-256 of what was written when a corpus was kept in memory, by the number of its texts.
+EARLIER = {
+    60: ["7552a22d", "0d08ce80", "e417174d"],
+    1: ["a30986b9", "f8ddead8", "becf94fb"],
+    2: ["736a4313", "73245664", "35843e62"],
+}
 
 
 def corpus(n=60):
@@ -90,6 +99,28 @@ def test_the_same_corpus_gives_the_same_bytes(prepared, folder, tmp_path):
     prepare_data(tmp_path / "again", corpus(), vocab_size=300)
     for path in folder.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_and_a_spool_on_disk_change_no_byte(
+    prepared, folder, tmp_path, monkeypatch, threads
+):
+    monkeypatch.setattr(Spool, "MEMORY_BYTES", 10)
+    monkeypatch.setattr(parallel, "_GROUP_CHARACTERS", 99)
+    prepare_data(tmp_path / "again", iter(corpus()), vocab_size=300, threads=threads)
+    for path in folder.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    with pytest.raises(ConfigError, match="threads must be positive, got 0"):
+        prepare_data(tmp_path / "none", corpus(), threads=0)
+
+
+@pytest.mark.parametrize("n_texts", EARLIER)
+def test_streaming_wrote_the_files_that_memory_wrote(folder, n_texts):
+    prepared = prepare_data(folder, corpus(n_texts) * 2, vocab_size=265)
+    paths = [folder / name for name in ("tokenizer.json", "train.bin", "validation.bin")]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest()[:8] for path in paths]
+    assert hashes == EARLIER[n_texts]
+    assert prepared.manifest["n_duplicates"] == n_texts
 
 
 def test_the_hash_of_a_corpus_sees_order_and_borders():

@@ -15,6 +15,7 @@ from minillm.attention import AttentionBackend, check_backend
 from minillm.batch import Batch
 from minillm.blocks import KVCache, TransformerBlock
 from minillm.config import DecoderConfig
+from minillm.linear import Linear
 from minillm.loss import linear_token_loss_sum, token_log_probs
 from minillm.masking import causal_mask, combine_masks, document_mask, padding_mask
 from minillm.models.base import LanguageModel
@@ -64,7 +65,7 @@ class Decoder(LanguageModel):
                 if config.norm_position == "pre"
                 else nn.Identity()  # the last block has normalized
             )
-            self.unembedding = nn.Linear(config.d_model, config.vocab_size, bias=False)
+            self.unembedding = Linear(config.d_model, config.vocab_size, bias=False)
         # Next to waves of size 1, embeddings of size 0.02 would be drowned (Vaswani et al., §3.4).
         is_sinusoidal = config.positions == "sinusoidal"
         self.embedding_scale = math.sqrt(config.d_model) if is_sinusoidal else 1.0

@@ -11,7 +11,7 @@ from typing import Any
 import minillm
 from minillm.checkpoint import newest_valid, step_name
 from minillm.config import PretrainConfig
-from minillm.data import PreparedData, Progress, corpus_sha256, load_prepared, prepare_data
+from minillm.data import PreparedData, Progress, load_prepared, prepare_data
 from minillm.errors import ConfigError
 from minillm.run.folder import DATA, FINAL, RunFolder
 from minillm.run.settings import (
@@ -23,8 +23,9 @@ from minillm.run.settings import (
     to_json,
 )
 from minillm.run.table import OBJECTIVES
-from minillm.runtime import machine_signature
+from minillm.runtime import machine_signature, n_available_cores
 from minillm.text.corpora import load_corpus
+from minillm.text.documents import corpus_sha256
 
 Say = Callable[[str], None]
 
@@ -62,6 +63,7 @@ def _begin(
             tokenizer=config.tokenizer,
             vocab_size=config.vocab_size,
             clean_steps=words.clean or (),
+            threads=n_available_cores() if config.threads == "auto" else config.threads,
             progress=progress,
         )
     for warning in found:

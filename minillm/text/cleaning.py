@@ -8,21 +8,23 @@ evidence before it touches a text, and on the stdlib corpus the table stays near
 
 from __future__ import annotations
 
-import contextlib
-import json
+import math
 import re
-import tempfile
-from collections import Counter
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import ftfy
+import numpy as np
 import regex
 from ftfy.fixes import remove_terminal_escapes
 
 from minillm.errors import ConfigError, DataError
-from minillm.text.documents import Document, stable_hash
+from minillm.text.documents import Document, sections, stable_hash
+from minillm.text.languages import is_chinese, is_english
 from minillm.text.markup import html_to_text, is_html, is_wiki, wiki_to_text
+from minillm.text.near_duplicates import survey_near_duplicates
+from minillm.text.spool import Spool
 
 Rewrite = Callable[[str], str | None]
 
@@ -33,6 +35,8 @@ class Step:
 
     Exactly one way of starting is given. ``begin`` makes the rule afresh for each pass over a
     corpus, because a rule may remember what it saw; ``survey`` first reads the whole corpus.
+    ``certain`` is the rule for documents that name the step as their ``markup``: nothing needs to
+    be recognized there.
 
     Example:
         >>> STEPS["html"]("<p>Salt &amp; pepper</p> <p>are spices.</p>")
@@ -42,6 +46,7 @@ class Step:
     reason: str
     begin: Callable[[], Rewrite] | None = None
     survey: Callable[[Iterable[str]], Rewrite] | None = None
+    certain: Rewrite | None = None
 
     def __call__(self, text: str) -> str | None:
         """Apply the rule to one text as if it were the whole corpus."""
@@ -100,7 +105,8 @@ def clean(
     """Stream documents through the named steps, in the order given.
 
     A document that a step leaves blank is dropped by that step. Steps that survey the corpus first
-    (``boilerplate-lines``) keep it meanwhile in a temporary file, not in memory.
+    (``boilerplate-lines``) keep it meanwhile in a temporary file, not in memory. Articles of a
+    MediaWiki dump, which came whole, are cut into sections at the end.
 
     Args:
         documents: Where they come from, such as `load_corpus`.
@@ -135,18 +141,19 @@ def clean(
 
 def _apply(step: Step, documents: Iterable[Document], count: StepCount) -> Iterator[Document]:
     if step.survey is None:
-        yield from _rewrite_each(step.start(()), documents, count)
+        yield from _rewrite_each(step, step.start(()), documents, count)
         return
-    with contextlib.closing(_Spool(documents)) as spool:
+    with Spool(documents) as spool:
         rewrite = step.start(document.text for document in spool)
-        yield from _rewrite_each(rewrite, spool, count)
+        yield from _rewrite_each(step, rewrite, spool, count)
 
 
 def _rewrite_each(
-    rewrite: Rewrite, documents: Iterable[Document], count: StepCount
+    step: Step, rewrite: Rewrite, documents: Iterable[Document], count: StepCount
 ) -> Iterator[Document]:
     for document in documents:
-        text = rewrite(document.text)
+        rule = step.certain if document.markup == count.name else None
+        text = (rule or rewrite)(document.text)
         if text is not None and not text.strip():
             text = None
         count.record(document.text, text)
@@ -158,7 +165,10 @@ def _refuse_nothing(documents: Iterable[Document], counts: list[StepCount]) -> I
     n_left = 0
     for document in documents:
         n_left += 1
-        yield document
+        if document.markup:
+            yield from sections(document)
+        else:
+            yield document
     if n_left == 0 and counts and counts[0].n_documents_in > 0:
         dropped = ", ".join(
             f"{count.name} {count.n_dropped}" for count in counts if count.n_dropped
@@ -167,30 +177,6 @@ def _refuse_nothing(documents: Iterable[Document], counts: list[StepCount]) -> I
             f"no text is left of {counts[0].n_documents_in} documents after cleaning "
             f"(dropped: {dropped}); leave out a step or give more text"
         )
-
-
-class _Spool:
-    """Documents that can be read again: kept in memory up to a size, beyond it in a file."""
-
-    MEMORY_BYTES = 64 << 20
-
-    def __init__(self, documents: Iterable[Document]) -> None:
-        self._file = tempfile.SpooledTemporaryFile(self.MEMORY_BYTES)  # noqa: SIM115 - see close
-        try:
-            for document in documents:
-                line = json.dumps([document.text, document.source])
-                self._file.write(line.encode() + b"\n")
-        except BaseException:  # what is being read may fail
-            self.close()
-            raise
-
-    def __iter__(self) -> Iterator[Document]:
-        self._file.seek(0)
-        for line in self._file:
-            yield Document(*json.loads(line))
-
-    def close(self) -> None:
-        self._file.close()
 
 
 _FTFY = ftfy.TextFixerConfig(
@@ -268,12 +254,12 @@ def _remove_stop_words(text: str) -> str:
 
 def _survey_lines(texts: Iterable[str]) -> Rewrite:
     """Find the lines that many documents share; remove them from each."""
-    n_documents, counts = 0, Counter()
+    n_documents, seen = 0, array("q")  # 8 bytes for each line of each document
     for text in texts:
         n_documents += 1
-        counts.update({hash(line) for line in _boilerplate_candidates(text)})
+        seen.extend({hash(line) for line in _boilerplate_candidates(text)})
     least = max(_MIN_BOILERPLATE_DOCUMENTS, _MIN_BOILERPLATE_SHARE * n_documents)
-    repeated = {key for key, n in counts.items() if n >= least}
+    repeated = _occurring(seen, math.ceil(least))
 
     def rewrite(text: str) -> str:
         if not any(hash(line) in repeated for line in _boilerplate_candidates(text)):
@@ -281,6 +267,16 @@ def _survey_lines(texts: Iterable[str]) -> Rewrite:
         return "\n".join(line for line in text.split("\n") if hash(line.strip()) not in repeated)
 
     return rewrite
+
+
+def _occurring(numbers: array[int], n_times: int) -> set[int]:
+    """Return the numbers that occur at least ``n_times``; sorts them in place."""
+    if len(numbers) < n_times:
+        return set()
+    ordered = np.frombuffer(numbers, np.int64)
+    ordered.sort()
+    firsts = ordered[: len(ordered) - n_times + 1]
+    return set(firsts[firsts == ordered[n_times - 1 :]].tolist())
 
 
 def _boilerplate_candidates(text: str) -> Iterator[str]:
@@ -315,7 +311,10 @@ STEPS: dict[str, Step] = {
     "control-characters": _always(
         _remove_controls, "invisible characters split words that look the same"
     ),
-    "wiki": _always(_strip_wiki, "templates, tables and link targets are not what a reader reads"),
+    "wiki": replace(
+        _always(_strip_wiki, "templates, tables and link targets are not what a reader reads"),
+        certain=wiki_to_text,
+    ),
     "html": _always(_strip_html, "tags, scripts and menus are not what a reader reads"),
     "boilerplate-lines": Step(
         survey=_survey_lines,
@@ -328,9 +327,22 @@ STEPS: dict[str, Step] = {
         begin=_begin_duplicates,
         reason="copies are memorized, and a copy across the split fakes a low loss",
     ),
+    "near-duplicates": Step(
+        survey=survey_near_duplicates,
+        reason="a page with another date or name is memorized like a copy; see near_duplicates",
+    ),
+    "english": _always(
+        lambda text: text if is_english(text) else None,
+        "a small model learns one language better than a mixture; see languages for the evidence",
+    ),
+    "chinese": _always(
+        lambda text: text if is_chinese(text) else None,
+        "the same for Chinese, by its script",
+    ),
     "stop-words": _always(
         _remove_stop_words,
         "for counting topics only, never by default: a language model must learn the, of, not",
     ),
 }
-DEFAULT_STEPS: tuple[str, ...] = tuple(name for name in STEPS if name != "stop-words")
+OPTIONAL_STEPS = ("near-duplicates", "english", "chinese", "stop-words")  # for who asks for them
+DEFAULT_STEPS: tuple[str, ...] = tuple(name for name in STEPS if name not in OPTIONAL_STEPS)

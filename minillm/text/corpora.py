@@ -7,25 +7,20 @@ character stay; removing is the business of ``cleaning``, where it is counted.
 
 from __future__ import annotations
 
-import codecs
-import io
-import json
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 from minillm.errors import ConfigError, DataError
 from minillm.text.documents import Document, sections, stream_sections
+from minillm.text.dumps import is_dump, read_dump
+from minillm.text.reading import Errors, decoded_chunks
+from minillm.text.records import read_jsonl_file, read_parquet_file
 from minillm.text.stdlib import stdlib_documents
 
-Errors = Literal["strict", "replace"]
-
 CORPORA = ("stdlib", "world")
-CHUNK_BYTES = 1 << 20  # read at once from a file that may be larger than memory
-_BOM = "\ufeff"
 _logger = logging.getLogger(__name__)
 
 
@@ -33,18 +28,21 @@ def load_corpus(names: Sequence[str], *, errors: Errors = "strict") -> Iterator[
     """Stream the documents of corpora, files and folders, cut into sections.
 
     Args:
-        names: Each ``"stdlib"``, ``"world"``, or the path of a .txt, .md or .jsonl file or of a
-            folder of them (read recursively, in sorted order; hidden files and folders are not
+        names: Each ``"stdlib"``, ``"world"``, or the path of a file of one of the `READERS` or of
+            a folder of them (read recursively, in sorted order; hidden files and folders are not
             entered, links to folders not followed, other kinds of files are counted in a logged
-            warning). A folder of your own called stdlib is ``./stdlib``.
+            warning, and so is XML that is no MediaWiki dump). A folder of your own called stdlib
+            is ``./stdlib``.
         errors: What invalid UTF-8 (and a lone surrogate in JSON) becomes: an error that says where,
             or with ``"replace"`` U+FFFD.
 
     Returns:
         An iterator of documents. Names are checked at once, files when they are reached.
+        Articles of a MediaWiki dump come whole, as wikitext: a cut could fall inside a table.
 
     Raises:
-        ConfigError: A name that is no corpus, no file and no folder, or a kind that is not read.
+        ConfigError: A name that is no corpus, no file and no folder, or a kind that is not read;
+            a package that the kind needs is not installed.
         DataError: A damaged line or file, or no text at all; raised by the iterator.
 
     Example:
@@ -71,10 +69,20 @@ def _check_name(name: str) -> None:
             f"unknown corpus {name!r}: choose one of {', '.join(CORPORA)}, "
             f"or the path of a file ({', '.join(READERS)}) or of a folder of such files"
         )
-    if path.suffix.lower() not in READERS:
-        raise ConfigError(
-            f"{name}: can read {', '.join(READERS)}, got {path.suffix or 'no suffix'}"
-        )
+    if not _kind(path):
+        raise ConfigError(f"{name}: can read {', '.join(READERS)}, got {_suffixes(path)}")
+
+
+def _kind(path: Path) -> str | None:
+    """Return the ending that says how to read a file: no other reader's ending is longer."""
+    name = path.name.lower()
+    return max((kind for kind in READERS if name.endswith(kind)), key=len, default=None)
+
+
+def _suffixes(path: Path) -> str:
+    """Name the ending of a file, both parts of it where it is packed."""
+    n_parts = 2 if path.suffix.lower() in (".gz", ".bz2") else 1
+    return "".join(path.suffixes[-n_parts:]) or "no suffix"
 
 
 def _load(names: list[str], errors: Errors) -> Iterator[Document]:
@@ -96,7 +104,9 @@ def _read(name: str, errors: Errors) -> Iterator[Document]:
     path = Path(name)
     try:
         for file in _files_in(path) if path.is_dir() else [path]:
-            yield from READERS[file.suffix.lower()](file, errors)
+            kind = _kind(file)
+            assert kind is not None, "only files that can be read are listed"
+            yield from READERS[kind](file, errors)
     except OSError as error:
         raise DataError(f"cannot read {error.filename or name}: {error.strerror}") from error
 
@@ -114,10 +124,11 @@ def _files_in(folder: Path) -> list[Path]:
             path = Path(root, name)
             if name.startswith("."):
                 continue
-            if path.suffix.lower() in READERS:
+            kind = _kind(path)
+            if kind is not None and (READERS[kind] is not read_dump or is_dump(path)):
                 files.append(path)
             else:
-                skipped[path.suffix or "no suffix"] += 1
+                skipped[_suffixes(path)] += 1
     if skipped:
         kinds = ", ".join(f"{n} × {kind}" for kind, n in sorted(skipped.items()))
         _logger.warning("%s: skipped files of kinds that are not read: %s", folder, kinds)
@@ -125,85 +136,15 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _read_text_file(path: Path, errors: Errors) -> Iterator[Document]:
-    yield from stream_sections(_decoded_chunks(path, errors), path.as_posix())
-
-
-def _decoded_chunks(path: Path, errors: Errors) -> Iterator[str]:
-    """Decode piece by piece; a character may lie across two pieces, and so may a CRLF."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors)
-    newlines = io.IncrementalNewlineDecoder(None, translate=True)
-    n_bytes_before, is_start = 0, True
-    with path.open("rb") as file:
-        while True:
-            piece = file.read(CHUNK_BYTES)
-            n_pending = len(decoder.getstate()[0])
-            try:
-                text = decoder.decode(piece, final=not piece)
-            except UnicodeDecodeError as error:
-                offset = n_bytes_before - n_pending + error.start
-                raise DataError(_utf8_message(path.as_posix(), offset, error)) from None
-            text = newlines.decode(text, final=not piece)
-            yield text.removeprefix(_BOM) if is_start else text
-            is_start = is_start and not text
-            n_bytes_before += len(piece)
-            if not piece:
-                return
-
-
-def _utf8_message(place: str, offset: int, error: UnicodeDecodeError) -> str:
-    return (
-        f"{place}: invalid UTF-8 at byte {offset} (0x{error.object[error.start]:02x}, "
-        f"{error.reason}); save the file as UTF-8, or ask for errors='replace'"
-    )
-
-
-def _read_jsonl_file(path: Path, errors: Errors) -> Iterator[Document]:
-    offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            place = f"{path.as_posix()}:{number}"
-            try:
-                decoded = line.decode(errors=errors)
-            except UnicodeDecodeError as error:
-                raise DataError(_utf8_message(place, offset + error.start, error)) from None
-            offset += len(line)
-            if number == 1:
-                decoded = decoded.removeprefix(_BOM)
-            if decoded.strip():  # a blank line between records is harmless
-                yield from sections(Document(_record_text(decoded, place, errors), place))
-
-
-def _record_text(line: str, place: str, errors: Errors) -> str:
-    """Return the normalized text of one record ``{"text": ...}``, or say what it is instead."""
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not JSON ({error}); expected one object on each line") from None
-    if not isinstance(record, dict) or not isinstance(record.get("text"), str):
-        raise DataError(f'{place}: expected {{"text": "a string"}}, got {_describe(record)}')
-    text = record["text"].removeprefix(_BOM).replace("\r\n", "\n").replace("\r", "\n")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        if errors == "strict":
-            raise DataError(
-                f"{place}: lone surrogate U+{ord(text[error.start]):04X} at character "
-                f"{error.start}, which is no text; repair it, or ask for errors='replace'"
-            ) from None
-        return "".join("\ufffd" if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
-    return text
-
-
-def _describe(record: object) -> str:
-    if not isinstance(record, dict):
-        return f"a JSON {type(record).__name__}"
-    if "text" in record:
-        return f"a text of type {type(record['text']).__name__}"
-    return f"an object with the keys {', '.join(map(repr, list(record)[:5])) or '(none)'}"
+    yield from stream_sections(decoded_chunks(path, errors), path.as_posix())
 
 
 READERS: dict[str, Callable[[Path, Errors], Iterator[Document]]] = {
     ".txt": _read_text_file,
     ".md": _read_text_file,
-    ".jsonl": _read_jsonl_file,
+    ".jsonl": read_jsonl_file,
+    ".jsonl.gz": read_jsonl_file,
+    ".parquet": read_parquet_file,
+    ".xml": read_dump,
+    ".xml.bz2": read_dump,
 }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from array import array
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from minillm.errors import ConfigError, DataError
 
@@ -19,6 +22,7 @@ class Document:
 
     text: str
     source: str
+    markup: str = ""  # the cleaning step that it needs for certain; "": who looks will see
 
     @property
     def n_bytes(self) -> int:
@@ -30,8 +34,8 @@ class Document:
 class Split:
     """Documents to learn from and documents to be judged by, with what the reader should know."""
 
-    train: tuple[Document, ...]
-    validation: tuple[Document, ...]
+    train: Collection[Document]
+    validation: Collection[Document]
     notice: str | None = None
     n_duplicates: int = 0  # documents whose exact text came before
 
@@ -124,7 +128,33 @@ def stable_hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def split_documents(documents: Sequence[Document], *, validation_fraction: float = 0.1) -> Split:
+def hash_each(documents: Iterable[Document], digest: hashlib._Hash) -> Iterator[Document]:
+    """Pass documents on, feeding each text, with its length, to ``digest``."""
+    for document in documents:
+        raw = document.text.encode("utf-8")
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+        yield document
+
+
+def corpus_sha256(documents: Iterable[Document]) -> str:
+    """Hash the raw text of a corpus in its order, as a prepared corpus' ``manifest.json`` holds it.
+
+    Args:
+        documents: the corpus, streamed.
+
+    Example:
+        >>> tea = [Document("Tea for two", "a.txt"), Document("and two for tea", "b.txt")]
+        >>> corpus_sha256(tea) == corpus_sha256(tea[::-1])
+        False
+    """
+    digest = hashlib.sha256()
+    for _ in hash_each(documents, digest):
+        pass
+    return digest.hexdigest()
+
+
+def split_documents(documents: Iterable[Document], *, validation_fraction: float = 0.1) -> Split:
     """Set documents aside for validation by the hash of their text.
 
     A document is held out when ``stable_hash(text) < validation_fraction * 2**64``. The side
@@ -137,8 +167,8 @@ def split_documents(documents: Sequence[Document], *, validation_fraction: float
         validation_fraction: Expected share of the documents, in (0, 1).
 
     Returns:
-        Both sides in the given order, a notice where the reader should know something, and the
-        number of documents that repeat an earlier one's exact text.
+        Both sides as tuples in the given order, a notice where the reader should know something,
+        and the number of documents that repeat an earlier one's exact text.
 
     Raises:
         ConfigError: The fraction is not inside (0, 1).
@@ -150,32 +180,68 @@ def split_documents(documents: Sequence[Document], *, validation_fraction: float
         >>> len(split.train), len(split.validation)
         (93, 7)
     """
+    split = split_stored(tuple(documents), validation_fraction=validation_fraction)
+    return replace(split, train=tuple(split.train), validation=tuple(split.validation))
+
+
+def split_stored(documents: Iterable[Document], *, validation_fraction: float = 0.1) -> Split:
+    """Split as `split_documents` does, without holding any text: only its hash, 8 bytes.
+
+    Args:
+        documents: what gives the same documents each time it is read, such as a `Spool`; it is
+            read once here and once whenever a side is read.
+        validation_fraction: as in `split_documents`.
+
+    Returns:
+        Sides that read ``documents`` anew; they have a length.
+    """
     if not 0.0 < validation_fraction < 1.0:
         raise ConfigError(f"validation_fraction must be between 0 and 1, got {validation_fraction}")
-    documents = [document for document in documents if document.text.strip()]
-    if not documents:
+    first = next((document for document in documents if document.text.strip()), None)
+    if first is None:
         raise DataError("no text: the corpus has no document that is more than blank space")
-    counts = Counter(document.text for document in documents)
-    n_duplicates = len(documents) - len(counts)
-    if len(counts) == 1:
-        return _split_single(documents[0], validation_fraction, n_duplicates)
-    held_out = _held_out_texts(list(counts), validation_fraction)
+    texts = (document.text for document in documents if document.text.strip())
+    hashes = np.frombuffer(array("Q", map(stable_hash, texts)), np.uint64)
+    distinct = np.unique(hashes)
+    n_duplicates = len(hashes) - len(distinct)
+    if len(distinct) == 1:
+        return _split_single(first, validation_fraction, n_duplicates)
+    n_below = int(np.searchsorted(distinct, np.uint64(math.ceil(validation_fraction * 2**64))))
+    last = distinct[min(max(n_below, 1), len(distinct) - 1) - 1]  # never none of them, never all
+    n_held_out = int((hashes <= last).sum())
     notice = None
     if n_duplicates:
         notice = f"{n_duplicates} documents repeat an earlier text; copies stay on one side"
     return Split(
-        tuple(document for document in documents if document.text not in held_out),
-        tuple(document for document in documents if document.text in held_out),
+        _Side(documents, int(last), len(hashes) - n_held_out, is_held_out=False),
+        _Side(documents, int(last), n_held_out, is_held_out=True),
         notice,
         n_duplicates,
     )
 
 
-def _held_out_texts(texts: list[str], fraction: float) -> set[str]:
-    """Choose by hash; never none of them and never all."""
-    by_hash = sorted(texts, key=lambda text: (stable_hash(text), text))
-    n_below = sum(stable_hash(text) < fraction * 2**64 for text in texts)
-    return set(by_hash[: min(max(n_below, 1), len(texts) - 1)])
+class _Side(Collection[Document]):
+    """The documents of one side, chosen anew from what is stored whenever they are read."""
+
+    def __init__(
+        self, documents: Iterable[Document], last: int, length: int, *, is_held_out: bool
+    ) -> None:
+        self._documents, self._last, self._length = documents, last, length
+        self._is_held_out = is_held_out
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Document]:
+        for document in self._documents:
+            if document.text.strip() and self._is_here(document.text):
+                yield document
+
+    def __contains__(self, document: object) -> bool:
+        return any(document == other for other in self)
+
+    def _is_here(self, text: str) -> bool:
+        return (stable_hash(text) <= self._last) == self._is_held_out
 
 
 def _split_single(document: Document, fraction: float, n_duplicates: int) -> Split:

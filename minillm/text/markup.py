@@ -190,6 +190,16 @@ def is_wiki(text: str) -> bool:
     return sum(1 for sign in _WIKI_SIGNS if sign.search(text)) >= _MIN_SIGNS
 
 
+def is_wiki_redirect(text: str) -> bool:
+    """Say whether a wiki page only sends its readers to another one.
+
+    Example:
+        >>> is_wiki_redirect("#REDIRECT [[Cat]]")
+        True
+    """
+    return text.lstrip()[:20].lower().startswith(("#redirect", "#重定向"))
+
+
 def wiki_to_text(text: str) -> str | None:
     """Return the prose of a wiki page; None for a redirect, which has none.
 
@@ -199,7 +209,7 @@ def wiki_to_text(text: str) -> str | None:
         >>> wiki_to_text("'''Paris''' {{IPA|x}}is the [[Capital city|capital]] of [[France]].")
         'Paris is the capital of France.'
     """
-    if text.lstrip()[:20].lower().startswith(("#redirect", "#重定向")):
+    if is_wiki_redirect(text):
         return None
     text = html_to_text(_resolve_brackets(text), keep_lines=True)
     text = _OUTSIDE_LINK.sub(lambda match: match[1] or "", text)

@@ -7,6 +7,7 @@ that hold its pair, and a lazy heap finds the next one: the same merges, a thous
 from __future__ import annotations
 
 import heapq
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -18,6 +19,7 @@ from minillm.tokenizers.pattern import split_words
 from minillm.tokenizers.tokenizer_json import BYTE_SPELLINGS, N_BYTES, spell
 
 Pair = tuple[int, int]
+MAX_DISTINCT_WORDS = 150_000  # up to 2.2 kB each while merges are learned, for Chinese clauses
 
 
 class Merge(NamedTuple):
@@ -53,14 +55,35 @@ def merge_pair(token_ids: list[int], pair: Pair, merged_id: int) -> list[int]:
     return merged
 
 
-def count_words(texts: Iterable[str]) -> Counter[str]:
-    """Count the words of a stream of texts: all that training needs to remember."""
+def count_words(texts: Iterable[str], *, max_distinct: int = MAX_DISTINCT_WORDS) -> Counter[str]:
+    """Count the words of a stream of texts: all that training needs to remember.
+
+    The counts are exact up to ``max_distinct`` words. A larger corpus brings new words without end
+    (in Chinese each clause is one), so whenever there are more, the rarest are forgotten until half
+    of the room is free, and a warning says so at the end. A word that stays is counted too low by
+    what it had when it was forgotten (lossy counting: Manku and Motwani 2002, section 4.2).
+
+    Args:
+        texts: the documents, read once.
+        max_distinct: the most words to remember from one text to the next.
+    """
     if isinstance(texts, str):  # else each character would be a text
         raise ConfigError("texts must be an iterable of strings, got one string; put it in a list")
     counts: Counter[str] = Counter()
+    n_lost = 0  # the most occurrences that a word may lack
     for text in texts:
         check_text(text)
         counts.update(split_words(text))
+        if len(counts) > max_distinct:
+            rare = sorted(counts.values())[len(counts) - max_distinct // 2 - 1]
+            counts = Counter({word: n for word, n in counts.items() if n > rare})
+            n_lost += rare
+    if n_lost:
+        warnings.warn(
+            f"the corpus has more than {max_distinct:,} distinct words: rare ones were forgotten "
+            f"while counting, so that a word may be counted up to {n_lost:,} times too seldom",
+            stacklevel=2,
+        )
     return counts
 
 

@@ -2,9 +2,10 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from minillm.errors import ConfigError, DataError
@@ -13,9 +14,11 @@ from minillm.text.documents import (
     Document,
     sections,
     split_documents,
+    split_stored,
     stable_hash,
     stream_sections,
 )
+from minillm.text.spool import Spool
 
 TEXTS = st.text(alphabet=st.sampled_from("ab \n\né漢😀"), max_size=300)
 
@@ -143,3 +146,75 @@ def test_nothing_to_split_is_refused_row20(documents):
 def test_fraction_outside_is_refused(fraction):
     with pytest.raises(ConfigError, match="validation_fraction"):
         split_documents(corpus(3), validation_fraction=fraction)
+
+
+@settings(max_examples=30)
+@given(numbers=st.lists(st.integers(0, 30), min_size=1, max_size=60))
+def test_a_split_of_what_is_stored_is_the_split_of_a_list(numbers):
+    documents = [Document(f"document {n}" * (n > 0), f"{i}.txt") for i, n in enumerate(numbers)]
+    assume(any(numbers))
+    expected = by_sorting(documents, 0.1)
+    split = split_documents(documents)
+    with Spool(documents) as spool:
+        stored = split_stored(spool)
+        for _ in range(2):  # a side may be read again
+            assert tuple(stored.train) == split.train
+            assert tuple(stored.validation) == split.validation
+        assert (len(stored.train), len(stored.validation)) == (
+            len(split.train),
+            len(split.validation),
+        )
+        assert (stored.notice, stored.n_duplicates) == (split.notice, split.n_duplicates)
+    if expected is not None:
+        assert (split.train, split.validation, split.n_duplicates) == expected
+
+
+def by_sorting(documents, fraction):
+    """Split slowly: sort the distinct texts by hash; None where there is one."""
+    documents = [document for document in documents if document.text]
+    texts = sorted({document.text for document in documents}, key=stable_hash)
+    if len(texts) == 1:
+        return None
+    n_below = sum(stable_hash(text) / 2**64 < fraction for text in texts)
+    held_out = texts[: min(max(n_below, 1), len(texts) - 1)]
+    return (
+        tuple(document for document in documents if document.text not in held_out),
+        tuple(document for document in documents if document.text in held_out),
+        len(documents) - len(texts),
+    )
+
+
+def test_blank_documents_are_on_no_side():
+    blank = [Document(" \n" * n, "blank") for n in range(20)]
+    split = split_stored([*corpus(20), *blank])
+    assert {*split.train, *split.validation} == {*corpus(20)}
+    assert len(split.train) + len(split.validation) == 20
+
+
+def test_a_side_knows_its_documents():
+    documents = corpus(50)
+    split = split_stored(documents)
+    assert all((d in split.train) != (d in split.validation) for d in documents)
+    assert Document("document 0", "elsewhere") not in split.train
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 10, 1 << 20])
+def test_a_spool_gives_back_what_it_was_given(monkeypatch, memory_bytes):
+    monkeypatch.setattr(Spool, "MEMORY_BYTES", memory_bytes)
+    documents = [
+        Document("a\nb\u2028c\x00é漢😀\r\n", "name:1"),
+        Document("", ""),
+        Document("[[tea]]", "x", "wiki"),
+    ]
+    with Spool(iter(documents)) as spool:
+        assert list(spool) == list(spool) == documents
+    with pytest.raises(ValueError, match="closed"):
+        list(spool)
+
+
+def test_a_spool_whose_reading_fails_leaves_no_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(Spool, "MEMORY_BYTES", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ZeroDivisionError):
+        Spool(Document("text", str(1 / n)) for n in (2, 1, 0))
+    assert list(tmp_path.iterdir()) == []

@@ -170,3 +170,23 @@ def test_the_cache_does_not_grow_without_end(monkeypatch):
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert len(tokenizer._cache) <= 10
     assert not any(len(word) > 100 for word in tokenizer._cache)
+
+
+def test_words_are_counted_exactly_up_to_a_limit_and_frequent_ones_beyond_it():
+    rare = [f"rare{chr(0x4E00 + i)}" for i in range(600)]
+    texts = [f"tea tea tea {' '.join(rare[i : i + 3])} milk" for i in range(0, 600, 3)]
+    exact = Counter(word for text in texts for word in split_words(text))
+    assert count_words(texts, max_distinct=len(exact)) == exact
+    with pytest.warns(UserWarning, match=r"more than 100 distinct words.*up to 6 times too sel"):
+        counts = count_words(texts, max_distinct=100)
+    assert len(counts) <= 100
+    for word in ("tea", " tea", " milk"):
+        assert 0 <= exact[word] - counts[word] <= 6
+    assert set(counts) <= set(exact)
+
+
+def test_forgetting_rare_words_never_leaves_too_many():
+    """All words are equally rare: all must go, or the table would overflow at each text."""
+    texts = [" ".join(chr(0x4E00 + 7 * t + i) for i in range(7)) for t in range(30)]
+    with pytest.warns(UserWarning, match="more than 20 distinct words"):
+        assert len(count_words(texts, max_distinct=20)) <= 20
