@@ -12,7 +12,7 @@ WORKERS ?= 2
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tour lab check test test-slow test-notebooks bench assets clean
+.PHONY: help setup tour lab check test test-slow test-notebooks bench faults-planted assets clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -53,6 +53,9 @@ $(INTEROP): $(READY)
 
 bench: $(INTEROP)  ## speed and memory against peers, as ratios of one run: bench.json
 	$(BIN)/python -m benchmarks
+
+faults-planted: $(READY)  ## plant one-line faults in a copy; show which test notices each
+	$(BIN)/python scripts/planted_faults.py
 
 assets: $(READY)  ## make the figures and stored numbers of assets/ again
 	$(BIN)/python scripts/make_assets.py

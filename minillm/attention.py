@@ -33,7 +33,8 @@ def attention(  # noqa: PLR0913 - the one attention of the package: each argumen
     For each query position, ``softmax(q · kᵀ / sqrt(D))`` is a probability
     distribution over the visible keys; the output is the mean of the values
     under that distribution (Vaswani et al. 2017, eq. 1, arXiv:1706.03762).
-    A query that may read nothing gets zeros.
+    A query that may read nothing gets zeros. Keys and values that no query may read, such as
+    padding, count as zeros, so that even a NaN there (0 · NaN is NaN) reaches nobody.
 
     Args:
         query: (B, H, T, D) float.
@@ -70,9 +71,11 @@ def attention(  # noqa: PLR0913 - the one attention of the package: each argumen
             query, key, mask=mask, is_causal=is_causal, bias=bias, scale=scale
         )
         weights = F.dropout(weights, dropout)
-        return einsum(weights, _serve(value, query), "b h t s, b h s d -> b h t d")
+        value = _serve(_without_unread(value, mask), query)
+        return einsum(weights, value, "b h t s, b h s d -> b h t d")
 
     _check(query, key, mask=mask, bias=bias, is_causal=is_causal)
+    key, value = _without_unread(key, mask), _without_unread(value, mask)
     if bias is not None:
         bias = bias.to(query.dtype)
         mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
@@ -124,6 +127,7 @@ def attention_weights(
         tensor([0.5000, 0.5000, 0.0000])
     """
     _check(query, key, mask=mask, bias=bias, is_causal=is_causal)
+    key = _without_unread(key, mask)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     # Scaling the query instead of the scores saves a pass over the T x S matrix.
     scores = einsum(query * scale, _serve(key, query), "b h t d, b h s d -> b h t s")
@@ -153,6 +157,15 @@ def check_backend(name: str) -> None:
     if name not in get_args(AttentionBackend):
         known = " or ".join(map(repr, get_args(AttentionBackend)))
         raise ValueError(f"backend must be {known}, got {name!r}")
+
+
+def _without_unread(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Put zeros at the positions of ``x`` (B, H, S, D) that no query of any head may read."""
+    if mask is None:
+        return x
+    mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
+    is_read = mask.any(dim=2).any(dim=1)  # (B, S), or broadcastable to it
+    return x if is_read.all() else torch.where(is_read[:, None, :, None], x, 0.0)
 
 
 def _serve(x: Tensor, query: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from minillm.attention import attention, attention_weights
-from minillm.masking import causal_mask
+from minillm.masking import causal_mask, combine_masks, padding_mask
 
 BACKENDS = ["reference", "sdpa"]
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 2e-2}
@@ -144,7 +144,7 @@ def test_future_cannot_change_the_past(qkv, backend, t):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_hidden_keys_have_no_weight_however_well_they_match(qkv, backend):
+def test_hidden_keys_have_no_weight_however_well_they_match_row38(qkv, backend):
     query, key, value = (x.clone() for x in qkv)
     mask = torch.ones(T, dtype=torch.bool)
     mask[4] = False
@@ -152,6 +152,40 @@ def test_hidden_keys_have_no_weight_however_well_they_match(qkv, backend):
     key[:, :, 4] = query[:, :, 2] * 1e6  # a score far above 1e4: a finite fill would lose
     value[:, :, 4] = 1e10
     torch.testing.assert_close(attention(query, key, value, mask=mask, backend=backend), expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("n_kv_heads", [1, H])
+@pytest.mark.parametrize("kind", ["padding", "padding and causal", "row of a matrix"])
+def test_nan_at_padding_reaches_nobody_row38(qkv, backend, n_kv_heads, kind):
+    query, key, value = (x.clone() for x in qkv)
+    key, value = key[:, :n_kv_heads], value[:, :n_kv_heads]
+    is_padding = torch.zeros(B, T, dtype=torch.bool)
+    is_padding[1, 5:] = True
+    if kind == "row of a matrix":  # (T, S), the same for every sequence
+        is_padding = is_padding[1:].expand(B, T)
+        mask = ~is_padding[:1].expand(T, T)
+    else:
+        mask = padding_mask(is_padding)
+        mask = combine_masks(mask, causal_mask(T)) if "causal" in kind else mask
+    expected = attention(query, key, value, mask=mask, backend=backend)
+    hidden = is_padding[:, None, :, None].expand_as(key)
+    key, value = (x.masked_fill(hidden, float("nan")).requires_grad_() for x in (key, value))
+    mixed = attention(query.requires_grad_(), key, value, mask=mask, backend=backend)
+    torch.testing.assert_close(mixed, expected)
+    for gradient in torch.autograd.grad(mixed.square().sum(), (query, key, value)):
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nan_that_someone_may_read_is_not_hidden_row38(qkv, backend):
+    query, key, value = (x.clone() for x in qkv)
+    value[0, 0, 3, 0] = float("nan")
+    mask = causal_mask(T)
+    mask[:, 0] = False  # nobody reads position 0, later ones read position 3
+    mixed = attention(query, key, value, mask=mask, backend=backend)
+    assert mixed[0, 0, 3:, 0].isnan().all()
+    assert mixed[1:].isfinite().all()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
