@@ -30,7 +30,7 @@ from minillm.tokenizers import Tokenizer
 Say = Callable[[str], None]
 OURS = "minillm, trained"
 SENTENCE = "The function returns a list of the names in the module."
-PROMPTS = ("", "Return the ", "The following example")
+PROMPTS = ("", "Return the", "If the argument is")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,8 @@ def _report(
     _tell_attention(report, data.tokenizer, trained)
     report.section("Go on", lead="Everything above is a few lines in a notebook.")
     report.command(
-        "make lab                      # the notebooks: begin with 00_setup\n"
+        "make lab                         # the notebooks: begin with 00_setup\n"
+        "source .venv/bin/activate        # then, in the same terminal:\n"
         f"minillm generate --checkpoint {folder.path} --prompt 'The module'\n"
         f"minillm evaluate --checkpoint {folder.path}\n"
         "minillm pretrain --corpus my_notes/ --out runs/mine --seconds 120"
