@@ -196,11 +196,18 @@ def bfloat16_speedup(size: int = 384, n_repeats: int = 3) -> float:
     return seconds(torch.float32) / seconds(torch.bfloat16)
 
 
-def fastest(candidates: Mapping[str, Callable[[], object]], *, n_repeats: int = 3) -> str:
+def fastest(
+    candidates: Mapping[str, Callable[[], object]], *, n_repeats: int = 3, margin: float = 1.0
+) -> str:
     """Return the name of the call that takes the least time, each tried in turn, interleaved.
 
     A call that takes twice the best one's time is not tried again: two threads on a busy machine
     can be 25 times slower than one, and a probe should not wait for that three times.
+
+    Args:
+        candidates: calls by name, the favorite first.
+        n_repeats: the least of so many times counts.
+        margin: how many times faster than the favorite another must be to win.
     """
     for call in candidates.values():
         call()  # warm up
@@ -212,7 +219,8 @@ def fastest(candidates: Mapping[str, Callable[[], object]], *, n_repeats: int = 
             start = time.perf_counter()
             call()
             best[name] = min(best[name], time.perf_counter() - start)
-    return min(best, key=best.__getitem__)
+    favorite, winner = next(iter(best)), min(best, key=best.__getitem__)
+    return winner if best[favorite] > margin * best[winner] else favorite
 
 
 def n_available_cores() -> int:

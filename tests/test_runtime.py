@@ -259,6 +259,14 @@ def test_fastest_does_not_wait_for_what_cannot_win(monkeypatch):
     assert counts == {"good": 4, "hopeless": 2, "twice": 4}  # the warm-up included
 
 
+@pytest.mark.parametrize(("margin", "winner"), [(1.0, "quick"), (1.15, "quick"), (1.3, "usual")])
+def test_the_favorite_of_fastest_loses_only_clearly(monkeypatch, margin, winner):
+    clock = Clock(monkeypatch)
+    times = {"usual": [9.0, 1.2, 1.5, 1.4], "quick": [9.0, 1.3, 1.0, 1.1]}
+    calls = {name: clock.call(name, one) for name, one in times.items()}
+    assert fastest(calls, margin=margin) == winner
+
+
 def test_fastest_of_equals_is_the_first(monkeypatch):
     clock = Clock(monkeypatch)
     assert fastest({name: clock.call(name, [1.0]) for name in "bca"}, n_repeats=1) == "b"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from functools import partial
-from typing import Any, get_args
+from typing import Any, cast
 
 import torch
 
@@ -22,6 +22,9 @@ from minillm.training import train
 
 DECAY_FRACTION = 0.2  # of a warmup-stable-decay run: its end, which cannot be prolonged
 USUAL_STEPS = 1000
+# So many times faster must the readable attention be than the fused one: the clock's noise alone
+# shall not give two runs of one command other backends, and with them other last digits.
+CLEARLY = 1.3
 MAX_WARMUP = 100  # steps; a tenth of a shorter run
 # What may differ when a run continues: how long it is, how it is watched, and on how many threads.
 CHANGEABLE = {"steps", "save_every", "eval_every", "eval_tokens", "patience", "threads"}
@@ -137,23 +140,22 @@ def resolve_by_measuring(
         model.set_backend(backend)
         list(train(model, optimizer, [[batch]], autocast_dtype=getattr(torch, config.dtype)))
 
-    choices = {
-        f"{threads} {backend}": (threads, backend)
-        for threads in _thread_choices(config)
-        for backend in _backend_choices(config)
-    }
-    best = next(iter(choices))
-    if len(choices) > 1:
-        best = fastest({name: _bind(take_step, *choice) for name, choice in choices.items()})
-    threads, backend = choices[best]
+    backends, threads = _backend_choices(config), _thread_choices(config)
+    n_threads, backend = threads[0], backends[0]
+    if len(threads) > 1:
+        calls = {str(n): _bind(take_step, n, backend) for n in threads}
+        n_threads = int(fastest(calls))
+    if len(backends) > 1:
+        calls = {name: _bind(take_step, n_threads, name) for name in backends}
+        backend = cast(AttentionBackend, fastest(calls, margin=CLEARLY))
     steps = config.steps or USUAL_STEPS
     if config.seconds is not None:
-        step_s = _least_seconds(_bind(take_step, threads, backend)) * config.accumulate
+        step_s = _least_seconds(_bind(take_step, n_threads, backend)) * config.accumulate
         evaluation_s = _least_seconds(_bind(evaluate, model), n_repeats=1)
         steps = max(1, round(config.seconds / (step_s + evaluation_s / config.eval_every)))
     return replace(
         config,
-        threads=threads,
+        threads=n_threads,
         backend=backend,
         steps=steps,
         seconds=None,
@@ -176,7 +178,7 @@ def _thread_choices(config: PretrainConfig) -> list[int]:
 def _backend_choices(config: PretrainConfig) -> list[AttentionBackend]:
     if config.backend != "auto":
         return [config.backend]
-    return list(get_args(AttentionBackend)) if config.device == "cpu" else ["sdpa"]
+    return ["sdpa", "reference"] if config.device == "cpu" else ["sdpa"]
 
 
 def _least_seconds(call: Callable[[], object], *, n_repeats: int = 5) -> float:
