@@ -22,9 +22,10 @@ from minillm.training import train
 
 DECAY_FRACTION = 0.2  # of a warmup-stable-decay run: its end, which cannot be prolonged
 USUAL_STEPS = 1000
-# So many times faster must the readable attention be than the fused one: the clock's noise alone
-# shall not give two runs of one command other backends, and with them other last digits.
+# So many times faster than the usual winner must another backend be: the clock's noise alone shall
+# not give two runs of one command other backends, and with them other last digits.
 CLEARLY = 1.3
+FUSED_BFLOAT16_FROM = 1024  # tokens; below, torch's fused kernel is the slower one in bf16 on CPUs
 MAX_WARMUP = 100  # steps; a tenth of a shorter run
 # What may differ when a run continues: how long it is, how it is watched, and on how many threads.
 CHANGEABLE = {"steps", "save_every", "eval_every", "eval_tokens", "patience", "threads"}
@@ -176,9 +177,14 @@ def _thread_choices(config: PretrainConfig) -> list[int]:
 
 
 def _backend_choices(config: PretrainConfig) -> list[AttentionBackend]:
+    """Name what may be tried, the usual winner first (see `attention_backends` in benchmarks/)."""
     if config.backend != "auto":
         return [config.backend]
-    return ["sdpa", "reference"] if config.device == "cpu" else ["sdpa"]
+    if config.device != "cpu":
+        return ["sdpa"]
+    if config.dtype == "bfloat16" and config.context_length <= FUSED_BFLOAT16_FROM:
+        return ["reference", "sdpa"]
+    return ["sdpa", "reference"]
 
 
 def _least_seconds(call: Callable[[], object], *, n_repeats: int = 5) -> float:

@@ -111,6 +111,25 @@ def test_a_loss_that_is_not_finite_stops_before_the_update_row50(run, settings, 
         assert parameter.isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "short", "first"),
+    [("float32", 1024, "sdpa"), ("bfloat16", 13, "reference"), ("bfloat16", 12, "sdpa")],
+)
+def test_the_usual_winner_loses_only_clearly(run, settings, monkeypatch, dtype, short, first):
+    asked = []
+
+    def keep_the_first(calls, *, margin):
+        asked.append((list(calls), margin))
+        return next(iter(calls))
+
+    monkeypatch.setattr("minillm.run.settings.fastest", keep_the_first)
+    monkeypatch.setattr("minillm.run.settings.FUSED_BFLOAT16_FROM", short)  # the context has 13
+    run(backend="auto", steps=1, dtype=dtype)
+    assert asked == [([first, *({"sdpa", "reference"} - {first})], 1.3)]
+    stored = json.loads((settings["out"] / "config.json").read_text("utf-8"))
+    assert stored["resolved"]["backend"] == first
+
+
 def test_seconds_become_steps_once(run, settings):
     run(steps=None, seconds=0.2)
     stored = json.loads((settings["out"] / "config.json").read_text("utf-8"))
