@@ -23,8 +23,7 @@ from minillm.models.decoder import Decoder
 from minillm.plots.attention_maps import plot_attention
 from minillm.plots.curves import plot_loss_curve
 from minillm.plots.report import Report, Sample
-from minillm.run import RunFolder, load_model, make_model, pretrain
-from minillm.runtime import derive_generator
+from minillm.run import RunFolder, from_json, load_model, make_first_model, pretrain
 from minillm.tokenizers import Tokenizer
 
 Say = Callable[[str], None]
@@ -69,7 +68,8 @@ def take_tour(config: TourConfig, *, say: Say, show_bars: bool = False) -> TourR
     loaded = load_model(config.out)
     trained = loaded.model
     say("judging the model beside an untrained one, xz and a unigram count")
-    untrained = _untrained(folder, data)
+    settings = from_json((folder.read_config() or {})["resolved"], recipe(config))
+    untrained = make_first_model(settings, vocab_size=data.tokenizer.vocab_size).eval()
     bits = baselines(data, untrained=untrained)
     bits[OURS] = loaded.description["run"]["validation"]["bits_per_byte"]
     bits = dict(sorted(bits.items(), key=lambda item: -item[1]))
@@ -128,18 +128,6 @@ def baselines(data: PreparedData, *, untrained: Decoder) -> dict[str, float]:
         ),
         "xz, a compressor": xz_bits_per_byte(data.text("train"), data.text("validation")),
     }
-
-
-def _untrained(folder: RunFolder, data: PreparedData) -> Decoder:
-    """Return the model of the run as it was before its first step."""
-    settings = (folder.read_config() or {})["resolved"]
-    names = ("d_model", "n_layers", "n_heads", "n_kv_heads", "context_length", "dropout")
-    return make_model(
-        settings["model"],
-        vocab_size=data.tokenizer.vocab_size,
-        architecture={name: settings[name] for name in names},
-        generator=derive_generator(settings["seed"], "weights"),
-    ).eval()
 
 
 def _report(

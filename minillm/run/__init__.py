@@ -7,7 +7,15 @@ the files; ``opening`` begins or continues; ``pretrain`` is the run itself.
 from minillm.run.folder import RunFolder
 from minillm.run.judging import evaluate_checkpoint
 from minillm.run.pretrain import RunResult, pretrain
-from minillm.run.table import MODELS, OBJECTIVES, LoadedModel, load_model, make_model
+from minillm.run.settings import from_json
+from minillm.run.table import (
+    MODELS,
+    OBJECTIVES,
+    LoadedModel,
+    load_model,
+    make_first_model,
+    make_model,
+)
 
 __all__ = [
     "MODELS",
@@ -16,7 +24,9 @@ __all__ = [
     "RunFolder",
     "RunResult",
     "evaluate_checkpoint",
+    "from_json",
     "load_model",
+    "make_first_model",
     "make_model",
     "pretrain",
 ]

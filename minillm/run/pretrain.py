@@ -32,9 +32,8 @@ from minillm.run.folder import FINAL, RunFolder
 from minillm.run.opening import Say, open_run
 from minillm.run.settings import last_stable_step, learning_rate_at
 from minillm.run.signals import StopRequest
-from minillm.run.table import OBJECTIVES, describe_model, make_model
+from minillm.run.table import OBJECTIVES, describe_model, make_first_model
 from minillm.runtime import (
-    derive_generator,
     preserved_process_state,
     random_state,
     seeded_random_state,
@@ -139,14 +138,13 @@ class _Run:
         self.n_steps, self.position = config.steps or 0, _Position()
         self.objective = OBJECTIVES[config.objective]
         self.batch_at = self.objective.batches(data, config)
+        # Steps whose checkpoints stay: the last, and the one from which a run can be prolonged.
+        self.kept_steps = {self.n_steps}
+        if config.schedule == "warmup-stable-decay":
+            self.kept_steps.add(last_stable_step(config))
         torch.set_num_threads(int(config.threads))
-        self.model = make_model(
-            config.model,
-            vocab_size=data.tokenizer.vocab_size,
-            architecture=config.architecture,
-            generator=derive_generator(config.seed, "weights"),
-            backend=config.backend if config.backend != "auto" else "sdpa",
-        ).to(config.device)
+        self.model = make_first_model(config, vocab_size=data.tokenizer.vocab_size)
+        self.model.to(config.device)
         self.optimizer = make_optimizer(
             self.model,
             name=config.optimizer,
@@ -257,7 +255,7 @@ class _Run:
             metrics["validation_loss"] = validation.loss
             metrics["validation_bits_per_byte"] = validation.bits_per_byte
         self.folder.log(metrics)
-        if is_best or at.step % config.save_every == 0 or at.step in self._kept_steps():
+        if is_best or at.step % config.save_every == 0 or at.step in self.kept_steps:
             self._save()
         return metrics
 
@@ -268,11 +266,6 @@ class _Run:
         return self.objective.judge(self.model, documents, self.data.n_bytes(documents))
 
     # --- saving ---------------------------------------------------------------------------------
-
-    def _kept_steps(self) -> set[int]:
-        """Steps whose checkpoints stay: the last, and the one from which a run can be prolonged."""
-        stable = self.config.schedule == "warmup-stable-decay"
-        return {self.n_steps, last_stable_step(self.config)} if stable else {self.n_steps}
 
     def _model_files(self) -> dict[str, Any]:
         about = describe_model(self.model, name=self.config.model, objective=self.config.objective)
@@ -298,7 +291,7 @@ class _Run:
         )
         kept = {
             self.folder.path / step_name(s)
-            for s in {*self._kept_steps(), self.position.best_step}
+            for s in {*self.kept_steps, self.position.best_step}
             if s
         }
         for old in sorted(path.parent.glob("step-*"), reverse=True)[N_KEPT:]:

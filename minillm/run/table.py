@@ -23,6 +23,7 @@ from minillm.evaluation import Evaluation, evaluate_documents
 from minillm.models.base import LanguageModel
 from minillm.models.decoder import Decoder
 from minillm.objectives.causal import causal_batch
+from minillm.runtime import derive_generator
 from minillm.tokenizers import Tokenizer, load_tokenizer
 
 BatchAt = Callable[[int], Batch]  # micro-batch number, from 0 → the batch
@@ -97,6 +98,25 @@ def make_model(
         raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {name!r}")
     config = MODELS[name](vocab_size=vocab_size, **architecture)
     return Decoder(config, generator=generator, backend=backend)
+
+
+def make_first_model(config: PretrainConfig, *, vocab_size: int) -> Decoder:
+    """Build the model of a run as it is before the first step.
+
+    Args:
+        config: the run's settings, nothing left open.
+        vocab_size: V of the run's tokenizer.
+
+    Example:
+        ``make_first_model(config, vocab_size=data.tokenizer.vocab_size)``
+    """
+    return make_model(
+        config.model,
+        vocab_size=vocab_size,
+        architecture=config.architecture,
+        generator=derive_generator(config.seed, "weights"),
+        backend="sdpa" if config.backend == "auto" else config.backend,
+    )
 
 
 def describe_model(model: Decoder, *, name: str, objective: str) -> dict[str, Any]:
