@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from functools import cached_property
 
 from minillm.errors import DataError
 from minillm.text.world import forward, hidden_words, next_word
+from minillm.text.world.entropy import Entropy, entropy
 from minillm.text.world.grammar import END_WORD, Language, Story
+from minillm.text.world.knowledge import Telling
 from minillm.text.world.tries import Tries
 
 
@@ -21,6 +24,19 @@ class ExactModel:
     def __init__(self, story: Story, language: Language) -> None:
         self.story, self.language = story, language
         self.tries = Tries(story, language)
+
+    @cached_property
+    def telling(self) -> Telling:
+        """Visits of the script's states and what is told there."""
+        return Telling(self.tries)
+
+    def entropy(self) -> Entropy:
+        """Return the entropy per document in bits and its parts, in closed form."""
+        return self._entropy
+
+    @cached_property
+    def _entropy(self) -> Entropy:
+        return entropy(self.tries, self.telling)
 
     def word_bits(self, words: Sequence[str]) -> list[float]:
         """Return −log2 p(word | all words before) of each word of a document or its beginning.

@@ -35,7 +35,7 @@ class Tries:
     Attributes:
         words: of each node the arcs of literal words and of the words of choices.
         slots: of each node the arcs of slots.
-        lone: of each node the words that just one word arc, and no slot arc, can say: the fast path.
+        lone: of each node the words that one word arc and no slot arc can say: the fast path.
         forms: of each slot its words and their rectangles.
         roots: of each state of the script the root of its tree.
         beliefs: the prior of the facts.
