@@ -62,6 +62,16 @@ class Tries:
         """Return the node before the first word of a document."""
         return self.roots[self.story.start]
 
+    def plant(self, paths: list[Path]) -> int:
+        """Grow one more tree, of any texts, and return its root."""
+        root = self._new()
+        self._grow(root, paths, 0)
+        return root
+
+    def leaf(self) -> int:
+        """Make a node that nothing follows, for `plant` to lead to."""
+        return self._new()
+
     def _new(self) -> int:
         self.words.append({})
         self.slots.append(())
