@@ -15,7 +15,7 @@ from minillm.text.world.grammar import END, END_WORD, Language, Slot, Story
 
 
 class Element(NamedTuple):
-    """One place of a text: ``kind`` is "word", "slot" or "choice"; ``name`` the word or the name."""
+    """One place of a text: a ``kind`` ("word", "slot" or "choice") and the word or the name."""
 
     kind: str
     name: str

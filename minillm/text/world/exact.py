@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from functools import cached_property
 
 from minillm.errors import DataError
 from minillm.text.world import forward, hidden_words, next_word
+from minillm.text.world.entropy import Entropy, entropy
 from minillm.text.world.grammar import END_WORD, Language, Story
+from minillm.text.world.knowledge import Telling
 from minillm.text.world.tries import Tries
+from minillm.text.world.windows import Windows, total
 
 
 class ExactModel:
@@ -21,6 +25,23 @@ class ExactModel:
     def __init__(self, story: Story, language: Language) -> None:
         self.story, self.language = story, language
         self.tries = Tries(story, language)
+
+    @cached_property
+    def telling(self) -> Telling:
+        """Visits of the script's states and what is told there."""
+        return Telling(self.tries)
+
+    def entropy(self) -> Entropy:
+        """Return the entropy per document in bits and its parts, in closed form."""
+        return self._entropy
+
+    def expected_words(self) -> float:
+        """Return the mean number of words of a document, END_WORD included."""
+        return self._entropy.words
+
+    @cached_property
+    def _entropy(self) -> Entropy:
+        return entropy(self.tries, self.telling)
 
     def word_bits(self, words: Sequence[str]) -> list[float]:
         """Return −log2 p(word | all words before) of each word of a document or its beginning.
@@ -74,6 +95,38 @@ class ExactModel:
         self._check_hidden(words, hidden_positions)
         reading = hidden_words.read(self.tries, words, set(hidden_positions))
         return self.bits(words) - reading.bits
+
+    @cached_property
+    def windows(self) -> Windows:
+        """Weights of adjacent sentences at an unknown place of a document."""
+        return Windows(self.tries, self.telling)
+
+    def window_bits(self, sentences: Sequence[Sequence[str]]) -> float:
+        """Return −log2 p of adjacent sentences, drawn uniformly among windows of as many.
+
+        Raises:
+            DataError: the language cannot say them, or not in this order.
+        """
+        return self.windows.bits(sentences)
+
+    def limited_bits(self, sentences: Sequence[Sequence[str]], *, n_before: int = 6) -> float:
+        """Return the bits of a document for who sees only a sentence and some before it.
+
+        Args:
+            sentences: a whole document; ``[END_WORD]`` is the last.
+            n_before: how many sentences before the one that is read are seen. While there are
+                fewer, the reader knows that the document began; later on the place is unknown, and
+                every place with ``n_before`` sentences before it is equally likely.
+        """
+        windows, bits = self.windows, []
+        for place, sentence in enumerate(sentences):
+            seen = sentences[max(place - n_before, 0) : place]
+            weights = windows.begin(windows.start if place < n_before else windows.visits)
+            for earlier in seen:
+                weights = windows.advance(weights, earlier)
+            with_it = windows.advance(weights, sentence)
+            bits.append(math.log2(total(weights)) - math.log2(total(with_it)))
+        return math.fsum(bits)
 
     def _check_hidden(self, words: Sequence[str], hidden_positions: Collection[int]) -> None:
         if len(set(hidden_positions)) != len(hidden_positions):

@@ -59,14 +59,27 @@ def word_probabilities(tries: Tries, words: Sequence[str]) -> list[float]:
     Raises:
         DataError: naming the first word that the language cannot say after the words before it.
     """
+    hypotheses, probabilities = run(tries, start(tries), words)
+    if len(probabilities) < len(words):
+        raise unspeakable(tries, words, len(probabilities), hypotheses)
+    return probabilities
+
+
+def run(
+    tries: Tries, hypotheses: Hypotheses, words: Sequence[str]
+) -> tuple[Hypotheses, list[float]]:
+    """Read words as long as the language can say them.
+
+    Returns:
+        The hypotheses after the words read, and p(word | before) of each of these.
+    """
     lone = tries.lone
     probabilities: list[float] = []
-    hypotheses = start(tries)
     position, n_words = 0, len(words)
     while position < n_words:
-        if len(hypotheses) == 1:  # run along literal arcs as far as they go
+        if len(hypotheses) == 1:  # along literal arcs as far as they go
             ((node, domains),) = hypotheses
-            entered = node
+            entered = position
             while position < n_words:
                 arc = lone[node].get(words[position])
                 if arc is None:
@@ -74,17 +87,17 @@ def word_probabilities(tries: Tries, words: Sequence[str]) -> list[float]:
                 probability, node = arc
                 probabilities.append(probability)
                 position += 1
-            if node != entered:
+            if position > entered:
                 hypotheses = {(node, domains): 1.0}
             if position == n_words:
                 break
         moved, probability = advance(tries, hypotheses, words[position])
         if not probability:
-            raise unspeakable(tries, words, position, hypotheses)
+            break
         hypotheses = moved
         probabilities.append(probability)
         position += 1
-    return probabilities
+    return hypotheses, probabilities
 
 
 def unspeakable(

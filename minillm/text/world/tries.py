@@ -35,7 +35,7 @@ class Tries:
     Attributes:
         words: of each node the arcs of literal words and of the words of choices.
         slots: of each node the arcs of slots.
-        lone: of each node the words that just one word arc, and no slot arc, can say: the fast path.
+        lone: of each node the words that one word arc and no slot arc can say: the fast path.
         forms: of each slot its words and their rectangles.
         roots: of each state of the script the root of its tree.
         beliefs: the prior of the facts.
@@ -61,6 +61,16 @@ class Tries:
     def start(self) -> int:
         """Return the node before the first word of a document."""
         return self.roots[self.story.start]
+
+    def plant(self, paths: list[Path]) -> int:
+        """Grow one more tree, of any texts, and return its root."""
+        root = self._new()
+        self._grow(root, paths, 0)
+        return root
+
+    def leaf(self) -> int:
+        """Make a node that nothing follows, for `plant` to lead to."""
+        return self._new()
 
     def _new(self) -> int:
         self.words.append({})
