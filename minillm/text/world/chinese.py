@@ -69,6 +69,7 @@ def _own_words() -> list[Slot]:
         _slot("game", "game", {game.en: game.zh for game in GAMES}),
         _slot("tale", "tale", {word.en: word.zh for word in TALES}),
         _slot("number", "number", _NUMBER),
+        _slot("those", "number", {"1": "那", "2": "那两", "3": "那三"}),
         make_slot("relation", ["relation", "gender"], _relation),
     ]
 

@@ -2,7 +2,7 @@
 
 Every topic has the same number of places, objects, hiding places and foods, the likeliest first,
 and two neighbors: from time to time a document about the farm borrows from the garden or from the
-mountain, never from the school. Objects are small: each fits into every container.
+river, never from the school. Objects are small: each fits into every container.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ TOPICS = (
     Topic(
         "farm",
         "农场",
-        ("garden", "mountain"),
+        ("garden", "river"),
         (
             Place("on", "farm", "农场", "里"),
-            Place("in", "barn", "谷仓", "里"),
-            Place("in", "stable", "马厩", "里"),
+            Place("in", "meadow", "草地", "上"),
+            Place("in", "field", "田野", "上"),
         ),
         (
             Object("egg", "eggs", "彩蛋", "枚"),
@@ -77,7 +77,7 @@ TOPICS = (
         ),
         (
             Hiding("behind", "haystack", "草垛", "后面"),
-            Hiding("under", "cart", "板车", "下面"),
+            Hiding("behind", "barn", "谷仓", "后面"),
             Hiding("behind", "tractor", "拖拉机", "后面"),
         ),
         (
@@ -89,7 +89,7 @@ TOPICS = (
     Topic(
         "park",
         "公园",
-        ("garden", "school"),
+        ("garden", "market"),
         (
             Place("in", "park", "公园", "里"),
             Place("on", "playground", "操场", "上"),
@@ -145,7 +145,7 @@ TOPICS = (
     Topic(
         "beach",
         "海滩",
-        ("harbor", "river"),
+        ("harbor", "mountain"),
         (
             Place("at", "beach", "海滩", "上"),
             Place("on", "island", "小岛", "上"),
@@ -157,7 +157,7 @@ TOPICS = (
             Object("spade", "spades", "小铲子", "把"),
             Object("pearl", "pearls", "珍珠", "颗"),
             Object("bottle", "bottles", "瓶子", "个"),
-            Object("seahorse", "seahorses", "玩具海马", "只"),
+            Object("fan", "fans", "扇子", "把"),
         ),
         (
             Hiding("behind", "dune", "沙丘", "后面"),
@@ -173,7 +173,7 @@ TOPICS = (
     Topic(
         "school",
         "学校",
-        ("park", "workshop"),
+        ("workshop", "castle"),
         (
             Place("at", "school", "学校", "里"),
             Place("in", "library", "图书馆", "里"),
@@ -201,7 +201,7 @@ TOPICS = (
     Topic(
         "garden",
         "花园",
-        ("farm", "park"),
+        ("park", "river"),
         (
             Place("in", "garden", "花园", "里"),
             Place("in", "orchard", "果园", "里"),
@@ -229,7 +229,7 @@ TOPICS = (
     Topic(
         "river",
         "河流",
-        ("forest", "beach"),
+        ("forest", "garden"),
         (
             Place("by", "river", "河", "边"),
             Place("by", "lake", "湖", "边"),
@@ -241,7 +241,7 @@ TOPICS = (
             Object("cup", "cups", "杯子", "个"),
             Object("bead", "beads", "珠子", "颗"),
             Object("flute", "flutes", "笛子", "支"),
-            Object("knife", "knives", "小刀", "把"),
+            Object("net", "nets", "渔网", "张"),
         ),
         (
             Hiding("under", "bridge", "小桥", "下面"),
@@ -257,7 +257,7 @@ TOPICS = (
     Topic(
         "market",
         "集市",
-        ("harbor", "workshop"),
+        ("park", "garden"),
         (
             Place("at", "market", "集市", "上"),
             Place("in", "village", "村子", "里"),
@@ -285,7 +285,7 @@ TOPICS = (
     Topic(
         "mountain",
         "山",
-        ("forest", "farm"),
+        ("forest", "river"),
         (
             Place("on", "mountain", "高山", "上"),
             Place("in", "valley", "山谷", "里"),
@@ -369,7 +369,7 @@ TOPICS = (
     Topic(
         "castle",
         "城堡",
-        ("mountain", "workshop"),
+        ("workshop", "school"),
         (
             Place("in", "castle", "城堡", "里"),
             Place("in", "tower", "塔楼", "里"),
