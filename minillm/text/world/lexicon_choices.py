@@ -16,7 +16,7 @@ def _table(*pairs: str) -> tuple[Word, ...]:
 
 CHOICES: dict[str, tuple[Word, ...]] = {
     # verbs of moving
-    "visited": _table("visited 来到了", "reached 到达了", "entered 走进了", "crossed 穿过了"),
+    "visited": _table("visited 来到了", "reached 到达了", "explored 逛了逛", "toured 游览了"),
     "walked": _table(
         "walked 走到了",
         "ran 跑到了",
@@ -99,7 +99,7 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "godfather 干爹",
         "family 家人",
     ),
-    "waved": _table("waved 挥手", "called 打招呼", "bowed 鞠躬", "smiled 微笑", "shouted 大喊"),
+    "waved": _table("waved 挥手", "called 打招呼", "bowed 鞠躬", "nodded 点头", "shouted 大喊"),
     "liked": _table(
         "liked 喜欢", "admired 欣赏", "loved 喜爱", "noticed 注意到了", "praised 夸奖了"
     ),
@@ -136,7 +136,7 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "worried 担心",
         "unhappy 伤心",
         "upset 苦恼",
-        "speechless 无话可说",
+        "gloomy 沮丧",
     ),
     "nice": _table(
         "nice 好看",
@@ -148,7 +148,7 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "simple 朴素",
         "beautiful 美丽",
     ),
-    "dirty": _table("dirty 脏", "wet 湿", "dusty 布满灰尘", "torn 破"),
+    "dirty": _table("dirty 脏", "wet 湿", "torn 破", "wrinkled 皱"),
     "safe": _table("safe 安全", "dry 防潮", "clean 防尘", "secret 保密", "hidden 隐蔽"),
     "great": _table(
         "great 美好的",
@@ -160,7 +160,7 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "quiet 安静的",
     ),
     "hard": _table("hard 艰难的", "bad 糟糕的", "difficult 不顺的", "terrible 倒霉的"),
-    "good": _table("good 很会", "great 特别会", "terrible 不太会", "quick 很快就学会"),
+    "good": _table("good 很会", "great 特别会", "excellent 非常会", "brilliant 最会"),
     "delicious": _table("delicious 美味", "tasty 好吃", "fresh 新鲜", "perfect 可口"),
     # stories, sounds, things around
     "scary": _table(

@@ -33,7 +33,7 @@ _ZIPF_SCALE = 10_000  # weights are integers: 10000 / (rank + 2), rounded
 _OWN, _NEIGHBOR = 8, 1  # a topic's own values against those of each of its two neighbors
 
 _OPENING = ("object", "meet", "clothing", "animal")
-_OPENING_WEIGHTS = {"object": 5, "meet": 6, "clothing": 3, "animal": 2, "hide": 6}
+_OPENING_WEIGHTS = {"object": 5, "meet": 6, "clothing": 3, "animal": 2, "hide": 7}
 _MIDDLE_WEIGHTS = {
     "play": 40,
     "walk": 40,
@@ -44,7 +44,7 @@ _MIDDLE_WEIGHTS = {
     "rest": 30,
 }
 _N_MIDDLE = 3  # at most so many events between hiding and searching
-_LEAVE_MIDDLE = (10, 22, 48, 1)  # weight of ending the middle after 0, 1, 2, 3 events
+_LEAVE_MIDDLE = (12, 28, 60, 1)  # weight of ending the middle after 0, 1, 2, 3 events
 
 
 def zipf(n_values: int) -> tuple[int, ...]:
@@ -140,12 +140,12 @@ def _middle_arcs(kept: tuple[str, ...], told: tuple[str, ...]) -> Iterable[Arc]:
 def _search_arcs(phase: str, seen: tuple[str, ...]) -> Iterable[Arc]:
     """After the question comes an answer, then perhaps a search, then the end of it."""
     if phase == "ask":
-        yield Arc("answer", 3, ("hint", seen))
+        yield Arc("answer", 5, ("hint", seen))
     if phase != "search":
-        yield Arc("search", 3, ("search", seen))
+        yield Arc("search", 5, ("search", seen))
     if phase != "ask":
-        yield Arc("found", 5, ("found", seen))
-        yield Arc("lost", 2, ("lost", seen))
+        yield Arc("found", 12, ("found", seen))
+        yield Arc("lost", 4, ("lost", seen))
 
 
 def _late_arcs(ending: str, seen: tuple[str, ...]) -> Iterable[Arc]:

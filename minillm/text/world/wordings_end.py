@@ -77,7 +77,8 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "{person} gave {other} the {size} {color} {object} , and they were {happy} .",
-            "{person} 把 {size} {color} {object} 送给了 {other} ， 他们 很 {happy} 。",
+            "{person} 把 {those} {measure} {size} {color} {object} 送给了 {other} ， 他们 很 "
+            "{happy} 。",
         ),
         row(
             3,
@@ -158,7 +159,7 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             5,
             "that night , {person} wrote about the {weather} {time} {at_place} the {place} with "
             "{hers} {relation} {other} .",
-            "那天 晚上 ， {person} 在 日记 里 写下 了 和 {relation} {other} 在 {in_place} 度过的 "
+            "那天 晚上 ， {person} 在 日记 里 写下了 和 {relation} {other} 在 {in_place} 度过的 "
             "{weather} {time} 。",
         ),
         row(

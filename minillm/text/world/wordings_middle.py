@@ -35,7 +35,7 @@ MIDDLE: dict[str, tuple[Row, ...]] = {
     "walk": (
         row(
             4,
-            "{person} and {other} walked around the {place} .",
+            "{person} and {other} walked {around} the {place} .",
             "{person} 和 {other} 在 {in_place} 散步 。",
         ),
         row(
@@ -63,7 +63,7 @@ MIDDLE: dict[str, tuple[Row, ...]] = {
         row(
             4,
             "{person} gave {other} some {food} , and {it_food} {was_food} {delicious} .",
-            "{person} 给了 {other} 一些 {food} ， 味道 很 {delicious} 。",
+            "{person} 给了 {other} 一些 {food} ， {delicious} 极了 。",
         ),
         row(
             3,
@@ -90,7 +90,7 @@ MIDDLE: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "{person} knew a {scary} story about {tale} .",
-            "{person} 会 讲 一 个 {scary} {tale} 故事 。",
+            "{person} 知道 一 个 {scary} {tale} 故事 。",
         ),
         row(
             3,
@@ -112,12 +112,12 @@ MIDDLE: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "{person} gave the {animal_trait} {animal} some {water} .",
-            "{person} 喂 {animal_trait} {animal} 一些 {water} 。",
+            "{person} 喂了 {animal_trait} {animal} 一些 {water} 。",
         ),
         row(
             3,
             "the {animal_trait} {animal} {jumped} around {other} .",
-            "{animal_trait} {animal} 围着 {other} {jumped} 。",
+            "那 {measure_animal} {animal_trait} {animal} 围着 {other} {jumped} 。",
         ),
         row(
             3,
@@ -127,12 +127,12 @@ MIDDLE: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "the {animal} looked at {person} {quietly} .",
-            "{animal} {quietly} 看着 {person} 。",
+            "那 {measure_animal} {animal} {quietly} 看着 {person} 。",
         ),
         row(
             2,
             "{other} called the {animal} , but it {rushed} away .",
-            "{other} 叫 {animal} 过来 ， 它 却 {rushed} 开 了 。",
+            "{other} 叫 那 {measure_animal} {animal} 过来 ， 它 却 {rushed} 开 了 。",
         ),
     ),
     "sky": (

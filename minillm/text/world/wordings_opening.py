@@ -19,7 +19,7 @@ OPENING: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "{person} was {at_place} the {place} on {article_weather} {weather} {time} .",
-            "{person} 在 {in_place} ， 那 是 一 个 {weather} {time} 。",
+            "一 个 {weather} {time} ， {person} 待 在 {in_place} 。",
         ),
         row(
             3,
@@ -183,6 +183,13 @@ OPENING: dict[str, tuple[Row, ...]] = {
             "{container} and hid the {object} there .",
             "{person} 在 {hiding_place} {side} 找到 一 {measure_container} {container_color} "
             "{container} ， 把 {object} 藏 了 进去 。",
+        ),
+        row(
+            2,
+            "as a surprise for {other} , {person} hid the {object} in {article_container} "
+            "{container_color} {container} {under} the {hiding_place} .",
+            "为了 给 {other} 一 个 惊喜 ， {person} 把 {object} 藏 在 {hiding_place} {side} 的 "
+            "{container_color} {container} 里 。",
         ),
         row(
             3,

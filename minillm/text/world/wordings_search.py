@@ -19,17 +19,17 @@ SEARCH: dict[str, tuple[Row, ...]] = {
         row(
             2,
             '" can you show me the {size} {object} ? " {asked} {other} .',
-            "“ 能 给 我 看看 {size} {object} 吗 ？ ” {other} {asked} 。",
+            "“ 能 给 我 看看 {those} {measure} {size} {object} 吗 ？ ” {other} {asked} 。",
         ),
         row(
             3,
             "{other} wanted to see the {size} {object} again .",
-            "{other} 想 再 看看 {size} {object} 。",
+            "{other} 想 再 看看 {those} {measure} {size} {object} 。",
         ),
         row(
             3,
             "{other} asked {person} for the {color} {object} .",
-            "{other} 向 {person} 要 {color} {object} 。",
+            "{other} 向 {person} 要 {those} {measure} {color} {object} 。",
         ),
     ),
     "answer": (
@@ -83,8 +83,9 @@ SEARCH: dict[str, tuple[Row, ...]] = {
     "search": (
         row(
             4,
-            "{other} ran to the {hiding_place} and looked into the {container_color} {container} .",
-            "{other} 跑 到 {hiding_place} 那儿 ， 看了看 {container_color} {container} 里面 。",
+            "{other_she} ran to the {hiding_place} and looked into the {container_color} "
+            "{container} .",
+            "{other_she} 跑 到 {hiding_place} 那儿 ， 看了看 {container_color} {container} 里面 。",
         ),
         row(
             3,
@@ -127,7 +128,7 @@ SEARCH: dict[str, tuple[Row, ...]] = {
         row(
             2,
             "there {was} the {size} {object} , and {other} {laughed} .",
-            "{size} {object} 就 在 那里 ， {other} {laughed} 。",
+            "{those} {measure} {size} {object} 就 在 那里 ， {other} {laughed} 。",
         ),
     ),
     "lost": (
