@@ -2,13 +2,16 @@
 
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
+from minillm.config.ngram import NgramConfig, Smoothing
 
 __all__ = [
     "DecoderConfig",
     "EvaluateConfig",
     "GenerateConfig",
+    "NgramConfig",
     "NormPosition",
     "PositionKind",
     "PretrainConfig",
+    "Smoothing",
     "TourConfig",
 ]
