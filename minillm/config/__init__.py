@@ -2,8 +2,10 @@
 
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
+from minillm.config.families import FAMILIES, find_family
 
 __all__ = [
+    "FAMILIES",
     "DecoderConfig",
     "EvaluateConfig",
     "GenerateConfig",
@@ -11,4 +13,5 @@ __all__ = [
     "PositionKind",
     "PretrainConfig",
     "TourConfig",
+    "find_family",
 ]
