@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from minillm.config.decoder import DecoderConfig
+from minillm.config.ngram import NgramConfig
 from minillm.errors import ConfigError
 
 # Settings of a run that describe its model; a family takes some of them.
-ARCHITECTURE_SETTINGS = (
-    "d_model",
-    "n_layers",
-    "n_heads",
-    "n_kv_heads",
-    "context_length",
-    "dropout",
-)
-_TRANSFORMER = ARCHITECTURE_SETTINGS
+_TRANSFORMER = ("d_model", "n_layers", "n_heads", "n_kv_heads", "context_length", "dropout")
+_NGRAM = ("order", "smoothing")
+ARCHITECTURE_SETTINGS = (*_TRANSFORMER, *_NGRAM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +29,7 @@ class Family:
 _CAUSAL = {
     "gpt": Family(DecoderConfig, DecoderConfig.gpt, _TRANSFORMER),
     "llama": Family(DecoderConfig, DecoderConfig.llama, _TRANSFORMER),
+    "ngram": Family(NgramConfig, NgramConfig, _NGRAM, counts=True),
 }
 # The first family of an objective is its usual one.
 FAMILIES: Mapping[str, Mapping[str, Family]] = {"causal": _CAUSAL}

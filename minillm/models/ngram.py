@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import ClassVar, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.config import NgramConfig
 from minillm.data import Progress, no_progress
-from minillm.models.base import LanguageModel
+from minillm.models.base import CountedModel
 from minillm.models.ngram_counts import BackoffTable, count_ngrams, smooth_counts
 
 
-class Ngram(LanguageModel):
+class Ngram(CountedModel):
     """Predict a token from the n - 1 before it, by how often it followed them.
 
     The tables are buffers, so that they are stored, moved and loaded as weights are, and
@@ -39,7 +39,6 @@ class Ngram(LanguageModel):
         tensor([[0.2000, 0.6000, 0.2000]])
     """
 
-    is_counted: ClassVar[bool] = True  # by fit(), in one pass: there are no steps to train
     context_length: int | None = None
 
     def __init__(self, config: NgramConfig) -> None:

@@ -223,7 +223,6 @@ def test_before_counting_every_token_is_equally_likely():
     torch.testing.assert_close(
         model.log_probs(batch_of([BOS, 1, 2, 3])), torch.full((1, 3), -math.log(V))
     )
-    assert model.is_counted
     assert model.context_length is None
 
 
