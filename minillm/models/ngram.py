@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import ClassVar, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.config import NgramConfig
 from minillm.data import Progress, no_progress
-from minillm.models.base import LanguageModel
+from minillm.models.base import CountedModel
 from minillm.models.ngram_counts import BackoffTable, count_ngrams, smooth_counts
 
 
-class Ngram(LanguageModel):
+class Ngram(CountedModel):
     """Predict a token from the n - 1 before it, by how often it followed them.
 
     The tables are buffers, so that they are stored, moved and loaded as weights are, and
@@ -33,13 +33,12 @@ class Ngram(LanguageModel):
 
     Example:
         >>> model = Ngram(NgramConfig(vocab_size=3, order=2, smoothing="add-k", k=1.0))
-        >>> model = model.fit(np.array([2, 0, 1, 0, 1, 2, 0]), bos_id=2)
+        >>> model.fit(np.array([2, 0, 1, 0, 1, 2, 0]), bos_id=2)
         >>> log_probs, _ = model.next_log_probs(torch.tensor([[2, 0]]))
         >>> log_probs.exp()  # after 0 came 1, twice
         tensor([[0.2000, 0.6000, 0.2000]])
     """
 
-    is_counted: ClassVar[bool] = True  # by fit(), in one pass: there are no steps to train
     context_length: int | None = None
 
     def __init__(self, config: NgramConfig) -> None:
@@ -54,36 +53,35 @@ class Ngram(LanguageModel):
         unigrams.keys.copy_(torch.arange(config.vocab_size))
         unigrams.log_probs.fill_(-np.log(config.vocab_size))
 
-    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress = no_progress) -> Ngram:
+    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress | None = None) -> None:
         """Count a text; what was counted before is replaced.
+
+        ``config`` then knows the sizes of the tables, so that the model can be built again.
 
         Args:
             token_ids: (N,) integers, documents ``bos … eos`` one after the other.
             bos_id: opens every document; no context reaches across it.
             progress: wraps the loop over the orders, such as ``tqdm``.
 
-        Returns:
-            The model itself; its ``config`` now knows the sizes of the tables.
-
         Raises:
-            DataError: if the ids are no stream of documents over this vocabulary.
+            DataError: if the ids are no stream of documents over this vocabulary; the model is
+                as it was.
 
         Example:
-            ``Ngram(NgramConfig(vocab_size=tokenizer.vocab_size)).fit(data.train, bos_id=256)``
+            ``model.fit(data.train, bos_id=data.tokenizer.bos_id)``
         """
         counts = count_ngrams(
             token_ids,
             vocab_size=self.config.vocab_size,
             order=self.config.order,
             bos_id=bos_id,
-            progress=progress,
+            progress=progress or no_progress,
         )
         tables = smooth_counts(counts, self.config)
         sizes = tuple(len(table.keys) for table in tables[1:])
         self.config = replace(self.config, table_sizes=sizes)
         for level, table in zip(self._levels, tables, strict=True):
             level.fill(table)
-        return self
 
     def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
         """Return the summed loss of ``batch.targets``, in nats, under the name ``"tokens"``."""
