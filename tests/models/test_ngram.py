@@ -309,7 +309,8 @@ def test_keys_of_a_large_vocabulary_do_not_collide():
     size = 65_536
     generator = np.random.default_rng(0)
     tokens = generator.integers(0, size - 1, 997)
-    documents = [[size - 1, *tokens, 17], [size - 1, *tokens[500:], 17]]
+    alike_in_32_bits = [100, 7, 100 + 2**15, 7]
+    documents = [[size - 1, *tokens, 17], [size - 1, *tokens[500:], *alike_in_32_bits]]
     counts = count_ngrams(stream_of(documents), vocab_size=size, order=5, bos_id=size - 1)
     for n in range(1, 5):
         seen = Counter(
