@@ -110,7 +110,7 @@ class Recurrent(HiddenLanguageModel):
         hidden, state = self.read(token_ids, state)
         return self.unembedding(hidden[:, -1]).float().log_softmax(dim=-1), state
 
-    def set_backend(self, name: RecurrentBackend) -> None:
+    def set_recurrent_backend(self, name: RecurrentBackend) -> None:
         """Compute the layers with the backend ``name`` from now on."""
         self.layers.set_backend(name)
 

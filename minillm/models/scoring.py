@@ -74,10 +74,6 @@ class HiddenLanguageModel(LanguageModel):
         )
         return torch.cat([token_log_probs(self.unembedding(h), t) for h, t in pieces], dim=1)
 
-    def n_parameters(self) -> int:
-        """Count the trained numbers; a tied matrix counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
     def _hidden_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if batch.targets is None:
             raise ValueError("a language model needs batch.targets, got None")

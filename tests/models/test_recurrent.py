@@ -215,7 +215,7 @@ def test_what_does_not_fit_is_refused(model, token_ids):
 def test_backends_agree(make, token_ids, generator):
     model = make(generator).double()
     expected = model(token_ids)
-    model.set_backend("reference")
+    model.set_recurrent_backend("reference")
     torch.testing.assert_close(model(token_ids), expected)
 
 
