@@ -1,0 +1,1 @@
+"""TinyWorld: a generated language whose entropy is known exactly."""
