@@ -138,8 +138,8 @@ OPENING: dict[str, tuple[Row, ...]] = {
     "hide": (
         row(
             4,
-            "{person} put the {color} {object} in {article_container} {container_color} {container} "
-            "{under} the {hiding_place} .",
+            "{person} put the {color} {object} in {article_container} {container_color} "
+            "{container} {under} the {hiding_place} .",
             "{person} 把 {color} {object} 放进 {hiding_place} {side} 的 {container_color} "
             "{container} 里 。",
         ),
