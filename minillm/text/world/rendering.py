@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from minillm.errors import ConfigError, DataError
 from minillm.text.world.grammar import END_WORD, Language
+from minillm.text.world.segmentation import Segmenter, vocabulary
 
 _STOPS = frozenset(".!?")
 _NO_SPACE_BEFORE = frozenset([*_STOPS, *",;:", "'s", "'"])
@@ -33,7 +34,7 @@ class Rendering:
         self.language = language
         self.is_spaced = language.name != "zh"
         self.vocabulary = vocabulary(language)
-        self._longest = max(map(len, self.vocabulary))
+        self._segmenter = None if self.is_spaced else Segmenter(language)
         if self.is_spaced:
             for word in sorted(self.vocabulary):
                 if word != _capital(word) and _capital(word) in self.vocabulary:
@@ -65,7 +66,7 @@ class Rendering:
         Raises:
             DataError: The text is not of the language, with the position and what stands there.
         """
-        words = self._split_spaced(text) if self.is_spaced else self._split_joined(text)
+        words = self._split_spaced(text) if self._segmenter is None else self._split_joined(text)
         again = self.render(words)
         if again != text:  # every word is known, but not as the language writes it
             length = min(len(text), len(again))
@@ -90,16 +91,10 @@ class Rendering:
         return words
 
     def _split_joined(self, text: str) -> list[str]:
-        """Take the longest word at each place, as segmenters of Chinese have long done."""
-        words, position = [], 0
-        while position < len(text):
-            for end in range(min(len(text), position + self._longest), position, -1):
-                if text[position:end] in self.vocabulary:
-                    break
-            else:
-                raise self._refuse(text, position, "where no word of the language begins")
-            words.append(text[position:end])
-            position = end
+        assert self._segmenter is not None
+        words, stopped_at = self._segmenter.split(text)
+        if stopped_at < len(text):
+            raise self._refuse(text, stopped_at, "where no word can follow")
         return words
 
     def _refuse(self, text: str, position: int, why: str) -> DataError:
@@ -107,20 +102,6 @@ class Rendering:
             f"the text is not of the language {self.language.name!r}: at character {position} "
             f"stands {text[position : position + _SHOWN]!r}, {why}"
         )
-
-
-def vocabulary(language: Language) -> frozenset[str]:
-    """Return every word that a language can say, END_WORD not among them."""
-    literal = {
-        word
-        for texts in language.texts.values()
-        for text in texts
-        for word in text.split()
-        if not (word.startswith("{") and word.endswith("}"))
-    }
-    said = {form.word for slot in language.slots for form in slot.forms}
-    chosen = {word for words in language.choice_words.values() for word in words}
-    return frozenset((literal | said | chosen) - {END_WORD})
 
 
 def _capital(word: str) -> str:

@@ -264,6 +264,21 @@ def test_parsing_undoes_rendering(language):
     assert rendering.render([]) == rendering.render([END_WORD]) == ""
 
 
+def test_a_chinese_text_is_read_as_far_as_it_goes():
+    rendering = Rendering(CHINESE)
+    text = "今天明明看见两个贝壳。"
+    words = rendering.parse(text)
+    assert words == ["今天", "明明", "看见", "两个", "贝壳", "。"]
+    ends = [end for _, end in rendering.spans(words)]
+    for end in range(len(text) + 1):
+        if end in (0, *ends):
+            assert rendering.parse(text[:end]) == words[: ends.index(end) + 1 if end else 0]
+        else:
+            stop = max(e for e in (0, *ends) if e < end)
+            with pytest.raises(DataError, match=f"character {stop} stands"):
+                rendering.parse(text[:end])
+
+
 @pytest.mark.parametrize(
     ("language", "text", "position", "found"),
     [
@@ -276,7 +291,7 @@ def test_parsing_undoes_rendering(language):
         (ENGLISH, "Then tim saw an egg.", 5, "tim"),
         (CHINESE, "然后明明看见一只鸡蛋。", 6, "一只"),
         (CHINESE, "然后 明明", 2, " 明明"),
-        (CHINESE, "明明看见鸡", 4, "鸡"),
+        (CHINESE, "今天明明看见鸡", 6, "鸡"),
     ],
 )
 def test_what_is_not_of_the_language_is_refused_with_its_place(language, text, position, found):
