@@ -14,6 +14,7 @@ from minillm.text.world.english import ENGLISH
 from minillm.text.world.exact import ExactModel
 from minillm.text.world.grammar import END_WORD
 from minillm.text.world.rendering import vocabulary
+from minillm.text.world.report import entropy_report
 from minillm.text.world.story import STORY
 from minillm.text.world.telling import Teller
 
@@ -155,3 +156,20 @@ def test_what_the_language_cannot_say_is_named(engines):
     with pytest.raises(DataError, match="does not end with"):
         exact.hidden_words(words[:9], [1])
     assert exact.word_bits([]) == []
+
+
+def test_the_report_holds_numbers_that_fit_together(engines):
+    exact = engines["en"]
+    found = entropy_report(exact, list(documents("en", 40, seed=12)), n_pairs=60)
+    assert all(math.isfinite(number) for number in found.values())
+    parts = ("script_and_wording_bits", "choices_bits", "facts_bits")
+    total = found["analytic_bits_per_document"]
+    assert math.fsum(found[part] for part in parts) == pytest.approx(total)
+    assert found["bits_per_word"] == pytest.approx(total / found["words_per_document"])
+    assert found["bits_per_byte"] == pytest.approx(total / found["bytes_per_document"])
+    assert found["limited_excess_bits_per_word"] > 0
+    for name in ("next_sentence", "sentence_order"):
+        assert 0.5 < found[f"{name}_accuracy"] < 1
+    for name in ("masked", "topic", "next_word"):
+        assert 0 < found[f"{name}_accuracy"] < 1
+        assert found[f"{name}_accuracy_error"] > 0
