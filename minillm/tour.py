@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -66,10 +66,11 @@ def take_tour(config: TourConfig, *, say: Say, show_bars: bool = False) -> TourR
     folder = RunFolder(config.out)
     data = load_prepared(config.out / "data")
     loaded = load_model(config.out)
-    trained = loaded.model
+    trained = cast(Decoder, loaded.model)  # as the recipe says
     say("judging the model beside an untrained one, xz and a unigram count")
     settings = from_json((folder.read_config() or {})["resolved"], recipe(config))
-    untrained = make_first_model(settings, vocab_size=data.tokenizer.vocab_size).eval()
+    untrained = cast(Decoder, make_first_model(settings, vocab_size=data.tokenizer.vocab_size))
+    untrained.eval()
     bits = baselines(data, untrained=untrained)
     bits[OURS] = loaded.description["run"]["validation"]["bits_per_byte"]
     bits = dict(sorted(bits.items(), key=lambda item: -item[1]))

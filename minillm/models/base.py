@@ -3,16 +3,37 @@
 Dimension key: B sequences, T positions, V vocabulary.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
+from minillm.attention import AttentionBackend, check_backend
 from minillm.batch import Batch
+from minillm.data import Progress
 
 
 class Model(nn.Module, ABC):
-    """A module that can say how badly it predicted a batch."""
+    """A module that can say how badly it predicted a batch.
+
+    Attributes:
+        config: the architecture, a frozen dataclass from which the model can be built again.
+        has_attention: whether ``set_backend`` chooses between ways to compute something.
+    """
+
+    config: Any
+    has_attention = False
+
+    def set_backend(self, name: AttentionBackend) -> None:
+        """Compute attention with the backend ``name`` from now on, wherever there is any."""
+        check_backend(name)
+
+    def n_parameters(self) -> int:
+        """Count the trained numbers; a tied matrix counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())
 
     @abstractmethod
     def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
@@ -44,4 +65,18 @@ class LanguageModel(Model):
 
         Returns:
             (B, V) log probabilities in nats, float32, and the state after ``token_ids``.
+        """
+
+
+class CountedModel(LanguageModel):
+    """A language model without gradients: it reads the training text once and counts."""
+
+    @abstractmethod
+    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress | None = None) -> None:
+        """Count a stream of documents, each ``bos … eos``.
+
+        Args:
+            token_ids: (N,) integers; may be a memory map.
+            bos_id: begins every document and occurs nowhere else.
+            progress: wraps the orders that are counted, such as ``tqdm``.
         """

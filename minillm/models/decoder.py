@@ -44,6 +44,8 @@ class Decoder(LanguageModel):
         torch.Size([1, 3, 11])
     """
 
+    has_attention = True
+
     def __init__(
         self,
         config: DecoderConfig,
@@ -222,10 +224,6 @@ class Decoder(LanguageModel):
         check_backend(name)
         for block in self.blocks:
             cast(TransformerBlock, block).attention.backend = name
-
-    def n_parameters(self) -> int:
-        """Count the trained numbers; a tied matrix counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
 
     def _hidden_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if batch.targets is None:

@@ -6,23 +6,24 @@ the files; ``opening`` begins or continues; ``pretrain`` is the run itself.
 
 from minillm.run.folder import RunFolder
 from minillm.run.judging import evaluate_checkpoint
-from minillm.run.pretrain import RunResult, pretrain
+from minillm.run.pretrain import pretrain
+from minillm.run.result import RunResult
 from minillm.run.settings import from_json
 from minillm.run.table import (
-    MODELS,
     OBJECTIVES,
     LoadedModel,
+    build_model,
     load_model,
     make_first_model,
     make_model,
 )
 
 __all__ = [
-    "MODELS",
     "OBJECTIVES",
     "LoadedModel",
     "RunFolder",
     "RunResult",
+    "build_model",
     "evaluate_checkpoint",
     "from_json",
     "load_model",

@@ -10,7 +10,7 @@ from typing import Any
 
 import minillm
 from minillm.checkpoint import newest_valid, step_name
-from minillm.config import PretrainConfig
+from minillm.config import FAMILIES, PretrainConfig
 from minillm.data import PreparedData, Progress, load_prepared, prepare_data
 from minillm.errors import ConfigError
 from minillm.run.folder import DATA, FINAL, RunFolder
@@ -92,6 +92,8 @@ def _begin(
 
 
 def _decisions(config: PretrainConfig) -> str:
+    if FAMILIES[config.objective][config.model].counts:
+        return f"{config.model} counts the training text; stored in {config.out}"
     threads = "1 thread" if config.threads == 1 else f"{config.threads} threads"
     return (
         f"{config.steps:,} steps of {config.model} on {config.device}, {threads}, {config.dtype}, "

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,13 +22,15 @@ from minillm.checkpoint import (
     step_name,
     write_checkpoint,
 )
-from minillm.config import PretrainConfig
+from minillm.config import FAMILIES, PretrainConfig
 from minillm.data import PreparedData
 from minillm.errors import CheckpointError
 from minillm.evaluation import Evaluation
 from minillm.optim import make_optimizer
+from minillm.run.counting import count_text
 from minillm.run.folder import FINAL, RunFolder
 from minillm.run.opening import Say, open_run
+from minillm.run.result import RunResult
 from minillm.run.settings import last_stable_step, learning_rate_at
 from minillm.run.signals import StopRequest
 from minillm.run.table import OBJECTIVES, describe_model, make_first_model
@@ -42,23 +43,6 @@ from minillm.runtime import (
 from minillm.training import StepResult, train
 
 N_KEPT = 2  # newest checkpoints: if the last one is damaged, the one before serves
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """How a call of ``pretrain`` ended."""
-
-    out: Path
-    step: int  # optimizer updates that the run has taken
-    n_steps: int  # that it was asked to take
-    best_step: int | None  # of the lowest validation loss
-    best_validation_loss: float | None  # nats per token
-    exit_status: int = 0  # 130 or 143 after a signal, with a checkpoint saved
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether ``final/`` is there."""
-        return self.exit_status == 0
 
 
 @dataclass(slots=True)
@@ -113,6 +97,8 @@ def pretrain(
     progress = partial(tqdm, disable=not show_bars, leave=False)
     with folder.locked(), preserved_process_state():
         resolved, data = open_run(folder, config, say=say, progress=progress)
+        if FAMILIES[resolved.objective][resolved.model].counts:
+            return count_text(folder, resolved, data, say=say, progress=progress)
         run = _Run(folder, resolved, data, say=say, show_bars=show_bars)
         if run.is_finished():
             say(f"{config.out} is finished: {run.position.step:,} steps were taken")

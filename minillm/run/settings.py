@@ -11,11 +11,11 @@ from typing import Any, cast
 import torch
 
 from minillm.attention import AttentionBackend
-from minillm.config import PretrainConfig
+from minillm.config import FAMILIES, PretrainConfig
 from minillm.errors import ConfigError
 from minillm.models.base import Model
 from minillm.optim import make_optimizer, warmup_cosine, warmup_stable_decay
-from minillm.run.table import OBJECTIVES, BatchAt, make_model
+from minillm.run.table import BatchAt, make_first_model
 from minillm.runtime import fastest, n_available_cores, resolve_device, resolve_dtype
 from minillm.text.cleaning import DEFAULT_STEPS
 from minillm.training import train
@@ -96,17 +96,14 @@ def resolve_words(config: PretrainConfig) -> PretrainConfig:
     Raises:
         ConfigError: the model does not fit the objective, or the device is not there.
     """
-    objective = OBJECTIVES[config.objective]
-    model = objective.models[0] if config.model == "auto" else config.model
-    if model not in objective.models:
-        raise ConfigError(
-            f"--model {model} does not fit --objective {config.objective}: choose from "
-            f"{', '.join(objective.models)}"
-        )
+    families = FAMILIES[config.objective]
+    model = next(iter(families)) if config.model == "auto" else config.model
+    config = replace(config, model=model)  # which looks at the settings with its eyes
+    if families[model].counts:  # on the CPU, exactly, in one go
+        config = replace(config, device="cpu", dtype="float32", steps=1, warmup_steps=1)
     device = resolve_device(config.device)
     return replace(
         config,
-        model=model,
         clean=DEFAULT_STEPS if config.clean is None else config.clean,
         device=device,
         dtype=resolve_dtype(config.dtype, device=device),
@@ -131,7 +128,9 @@ def resolve_by_measuring(
     Returns:
         A configuration that leaves nothing open; ``seconds`` has become ``steps``.
     """
-    model = make_model(config.model, vocab_size=vocab_size, architecture=config.architecture)
+    if FAMILIES[config.objective][config.model].counts:
+        return replace(config, threads=1, backend="sdpa")
+    model = make_first_model(config, vocab_size=vocab_size)
     model.to(config.device)
     optimizer = make_optimizer(model, name=config.optimizer, learning_rate=1e-5)
     batch = batch_at(0).to(config.device)
@@ -141,7 +140,8 @@ def resolve_by_measuring(
         model.set_backend(backend)
         list(train(model, optimizer, [[batch]], autocast_dtype=getattr(torch, config.dtype)))
 
-    backends, threads = _backend_choices(config), _thread_choices(config)
+    threads = _thread_choices(config)
+    backends = _backend_choices(config) if model.has_attention else ["sdpa"]
     n_threads, backend = threads[0], backends[0]
     if len(threads) > 1:
         calls = {str(n): _bind(take_step, n, backend) for n in threads}

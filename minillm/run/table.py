@@ -1,6 +1,6 @@
-"""What can be trained: the objectives, the models that fit them, and how each is judged.
+"""What can be trained: the batches of each objective, how it is judged, the classes of models.
 
-A new objective is one more line of ``OBJECTIVES``; nothing else in the project lists them.
+Which models fit an objective, and which settings they take, stands in ``config/families.py``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -16,12 +16,22 @@ import torch
 from minillm.attention import AttentionBackend
 from minillm.batch import Batch
 from minillm.checkpoint import find_checkpoint, load_weights, read_checkpoint
-from minillm.config import DecoderConfig, PretrainConfig
+from minillm.config import (
+    DecoderConfig,
+    NeuralNgramConfig,
+    NgramConfig,
+    PretrainConfig,
+    RecurrentConfig,
+    find_family,
+)
 from minillm.data import PackedWindows, PreparedData
 from minillm.errors import CheckpointError, ConfigError
 from minillm.evaluation import Evaluation, evaluate_documents
-from minillm.models.base import LanguageModel
+from minillm.models.base import CountedModel, LanguageModel, Model
 from minillm.models.decoder import Decoder
+from minillm.models.neural_ngram import NeuralNgram
+from minillm.models.ngram import Ngram
+from minillm.models.recurrent import Recurrent
 from minillm.objectives.causal import causal_batch
 from minillm.runtime import derive_generator
 from minillm.tokenizers import Tokenizer, load_tokenizer
@@ -29,9 +39,12 @@ from minillm.tokenizers import Tokenizer, load_tokenizer
 BatchAt = Callable[[int], Batch]  # micro-batch number, from 0 → the batch
 Judge = Callable[[Any, Sequence[np.ndarray], int], Evaluation]  # model, documents, their bytes
 
-MODELS: Mapping[str, Callable[..., DecoderConfig]] = {
-    "gpt": DecoderConfig.gpt,
-    "llama": DecoderConfig.llama,
+# What each kind of architecture is built into.
+BUILDERS: Mapping[type, Callable[..., LanguageModel]] = {
+    DecoderConfig: Decoder,
+    RecurrentConfig: Recurrent,
+    NeuralNgramConfig: NeuralNgram,
+    NgramConfig: Ngram,
 }
 
 
@@ -39,7 +52,6 @@ MODELS: Mapping[str, Callable[..., DecoderConfig]] = {
 class Objective:
     """One way in which text supervises itself."""
 
-    models: tuple[str, ...]  # names in MODELS; the first is the default
     batches: Callable[[PreparedData, PretrainConfig], BatchAt]
     judge: Judge
 
@@ -63,9 +75,7 @@ def _judge_by_code_length(
 
 
 OBJECTIVES: Mapping[str, Objective] = {
-    "causal": Objective(
-        models=("gpt", "llama"), batches=_causal_batches, judge=_judge_by_code_length
-    ),
+    "causal": Objective(batches=_causal_batches, judge=_judge_by_code_length),
 }
 
 
@@ -74,17 +84,19 @@ def make_model(
     *,
     vocab_size: int,
     architecture: Mapping[str, Any],
+    objective: str = "causal",
     generator: torch.Generator | None = None,
     backend: AttentionBackend = "sdpa",
-) -> Decoder:
+) -> LanguageModel:
     """Build the model of a family with fresh weights.
 
     Args:
-        name: a key of ``MODELS``.
+        name: a key of ``FAMILIES[objective]``.
         vocab_size: V.
         architecture: changes to the family's configuration.
+        objective: what the model is to learn.
         generator: draws the weights.
-        backend: of attention.
+        backend: of attention, where there is any.
 
     Raises:
         ConfigError: an unknown family, or settings that do not fit each other.
@@ -94,13 +106,32 @@ def make_model(
         >>> model.config.norm
         'rms_norm'
     """
-    if name not in MODELS:
-        raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {name!r}")
-    config = MODELS[name](vocab_size=vocab_size, **architecture)
-    return Decoder(config, generator=generator, backend=backend)
+    config = find_family(name, objective=objective).make(vocab_size=vocab_size, **architecture)
+    return build_model(config, generator=generator, backend=backend)
 
 
-def make_first_model(config: PretrainConfig, *, vocab_size: int) -> Decoder:
+def build_model(
+    config: Any,
+    *,
+    generator: torch.Generator | None = None,
+    backend: AttentionBackend = "sdpa",
+) -> LanguageModel:
+    """Build the model that an architecture's configuration describes.
+
+    Args:
+        config: an instance of one of the types in ``BUILDERS``.
+        generator: draws the weights; a model that counts has none to draw.
+        backend: of attention, where there is any.
+    """
+    builder = BUILDERS[type(config)]
+    if issubclass(cast(type, builder), CountedModel):
+        return builder(config)
+    model = builder(config, generator=generator)
+    model.set_backend(backend)
+    return model
+
+
+def make_first_model(config: PretrainConfig, *, vocab_size: int) -> LanguageModel:
     """Build the model of a run as it is before the first step.
 
     Args:
@@ -114,12 +145,13 @@ def make_first_model(config: PretrainConfig, *, vocab_size: int) -> Decoder:
         config.model,
         vocab_size=vocab_size,
         architecture=config.architecture,
+        objective=config.objective,
         generator=derive_generator(config.seed, "weights"),
         backend="sdpa" if config.backend == "auto" else config.backend,
     )
 
 
-def describe_model(model: Decoder, *, name: str, objective: str) -> dict[str, Any]:
+def describe_model(model: Model, *, name: str, objective: str) -> dict[str, Any]:
     """Return what a checkpoint's ``config.json`` says, enough to build the model again."""
     return {"model": name, "objective": objective, "architecture": asdict(model.config)}
 
@@ -127,7 +159,7 @@ def describe_model(model: Decoder, *, name: str, objective: str) -> dict[str, An
 class LoadedModel(NamedTuple):
     """A model from a checkpoint, ready to evaluate and to write, with its tokenizer."""
 
-    model: Decoder
+    model: LanguageModel
     tokenizer: Tokenizer
     description: dict[str, Any]  # as ``describe_model``
     folder: Path
@@ -151,12 +183,16 @@ def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel:
     files = read_checkpoint(folder, ["model.safetensors", "config.json", "tokenizer.json"])
     description = files["config.json"]
     try:
-        config = DecoderConfig(**description["architecture"])
+        family = find_family(description["model"], objective=description["objective"])
+        architecture = {  # JSON has no tuples
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in description["architecture"].items()
+        }
+        model = build_model(family.config(**architecture))
     except (LookupError, TypeError, ConfigError) as error:
         raise CheckpointError(
             f"{folder / 'config.json'} describes no model that this minillm knows: {error}"
         ) from error
-    model = Decoder(config)
     load_weights(model, files["model.safetensors"])
     tokenizer = load_tokenizer(folder / "tokenizer.json")
     return LoadedModel(model.to(device).eval(), tokenizer, description, folder)

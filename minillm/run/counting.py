@@ -1,0 +1,75 @@
+"""The run of a model that counts: no steps, but the same folder, judgement and final model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import cast
+
+from minillm.checkpoint import model_tensors, read_checkpoint, write_checkpoint
+from minillm.config import PretrainConfig
+from minillm.data import PreparedData, Progress
+from minillm.errors import CheckpointError
+from minillm.models.base import CountedModel
+from minillm.run.folder import FINAL, RunFolder
+from minillm.run.opening import Say
+from minillm.run.result import RunResult
+from minillm.run.table import OBJECTIVES, describe_model, make_first_model
+
+
+def count_text(
+    folder: RunFolder, config: PretrainConfig, data: PreparedData, *, say: Say, progress: Progress
+) -> RunResult:
+    """Count the training documents, judge, and write ``final/``; begun again if it was killed.
+
+    Args:
+        folder: locked.
+        config: the run's settings, nothing left open.
+        data: its prepared corpus.
+        say: gets one line for each thing that the user should know.
+        progress: wraps the orders that are counted.
+
+    Returns:
+        One step, which read all the text.
+    """
+    stored = _finished(folder, say)
+    if stored is not None:
+        say(f"{folder.path} is finished: the text was counted")
+        return RunResult(folder.path, 1, 1, 1, stored)
+    model = cast(CountedModel, make_first_model(config, vocab_size=data.tokenizer.vocab_size))
+    model.fit(data.train, bos_id=data.tokenizer.bos_id, progress=progress)
+    documents = data.documents("validation")
+    validation = OBJECTIVES[config.objective].judge(model, documents, data.n_bytes(documents))
+    folder.rewind_metrics(0)
+    folder.log(
+        {
+            "step": 1,
+            "n_tokens_seen": len(data.train),
+            "validation_loss": validation.loss,
+            "validation_bits_per_byte": validation.bits_per_byte,
+        }
+    )
+    about = describe_model(model, name=config.model, objective=config.objective)
+    files = {
+        "model.safetensors": model_tensors(model),
+        "config.json": about | {"run": {"n_steps": 1, "validation": asdict(validation)}},
+        "tokenizer.json": data.tokenizer.to_json(),
+    }
+    folder.sync_log()
+    final = write_checkpoint(folder.path / FINAL, files, step=1)
+    say(
+        f"finished: {len(data.train):,} tokens counted, validation {validation.loss:.3f} nats a "
+        f"token, {validation.bits_per_byte:.3f} bits a byte; the model is in {final}"
+    )
+    return RunResult(folder.path, 1, 1, 1, validation.loss)
+
+
+def _finished(folder: RunFolder, say: Say) -> float | None:
+    """Return the validation loss of an intact ``final/``; None where there is none."""
+    final = folder.path / FINAL
+    if not final.is_dir():
+        return None
+    try:
+        return read_checkpoint(final)["config.json"]["run"]["validation"]["loss"]
+    except (CheckpointError, LookupError) as error:
+        say(f"warning: {error}; it is made again")
+        return None
