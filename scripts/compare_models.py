@@ -38,7 +38,7 @@ BUDGETS_S = (5.0, 20.0, 60.0)  # CPU seconds of training
 SEEDS = (0, 1, 2, 3, 4)
 CORPORA = {"stdlib": ("stdlib",), "world": ("world",)}
 VOCAB_SIZE = {"stdlib": 2048, "world": 1024}
-N_TOKENS = 1024  # in a batch
+
 EVAL_TOKENS = 60_000  # of the validation documents, the same for all
 DECAY_FRACTION = 0.3
 
@@ -51,6 +51,7 @@ class Recipe:
     architecture: Mapping[str, Any]
     learning_rate: float = 0.0
     context_length: int = 256
+    batch_tokens: int = 1024
 
 
 RECIPES = {
@@ -83,7 +84,7 @@ class Trial:
         self.windows = PackedWindows(
             data.train,
             context_length=recipe.context_length,
-            batch_size=N_TOKENS // recipe.context_length,
+            batch_size=recipe.batch_tokens // recipe.context_length,
             seed=seed,
         )
 
