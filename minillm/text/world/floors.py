@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from minillm.errors import ConfigError
+from minillm.text.world import forward, next_word
 from minillm.text.world.grammar import END_WORD
 from minillm.text.world.rng import SplitMix64, keyed
 
@@ -62,6 +63,34 @@ def ratio(sums: Sequence[float], counts: Sequence[float]) -> Estimate:
 def bits_per_document(exact: ExactModel, documents: Sequence[Sentences]) -> Estimate:
     """Estimate the entropy from draws: the mean −log2 p of documents."""
     return mean([exact.bits(_words(sentences)) for sentences in documents])
+
+
+def bytes_per_document(exact: ExactModel, documents: Sequence[Sentences]) -> Estimate:
+    """Estimate the mean UTF-8 bytes of a rendered document: entropy / bytes = bits per byte."""
+    render = exact.rendering.render
+    return mean([float(len(render(_words(sentences)).encode())) for sentences in documents])
+
+
+def next_word_accuracy(exact: ExactModel, documents: Sequence[Sentences]) -> Estimate:
+    """Estimate how often the likeliest next word comes, given all words before it."""
+    right, counts = [], []
+    for sentences in documents:
+        words = _words(sentences)
+        hypotheses, likeliest = forward.start(exact.tries), []
+        for word in words:
+            likeliest.append(max(next_word.next_words(exact.tries, hypotheses).values()))
+            hypotheses, _ = forward.advance(exact.tries, hypotheses, word)
+        right.append(math.fsum(likeliest))
+        counts.append(float(len(words)))
+    return ratio(right, counts)
+
+
+def fact_accuracy(exact: ExactModel, documents: Sequence[Sentences], name: str) -> Estimate:
+    """Estimate how often the likeliest value of a fact, such as the topic, is the true one.
+
+    The reader has read the whole document.
+    """
+    return mean([max(exact.fact(name, _words(d)).values()) for d in documents])
 
 
 def limited_context(

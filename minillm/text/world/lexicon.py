@@ -97,7 +97,7 @@ CONTAINERS = (
     Thing("chest", "箱子", "口"),
     Thing("pot", "陶盆", "个"),
     Thing("suitcase", "皮箱", "只"),
-    Thing("drawer", "抽屉", "个"),
+    Thing("tin", "铁盒", "个"),
     Thing("trunk", "木箱", "口"),
     Thing("sack", "麻袋", "条"),
     Thing("barrel", "木桶", "只"),
