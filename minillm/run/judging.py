@@ -108,9 +108,8 @@ def floor_bits(corpus: Sequence[str], texts: Sequence[str]) -> float | None:
     languages = {parse_corpus(name).language for name in corpus}
     if len(languages) != 1:
         return None
-    world = TinyWorld(languages.pop())
     try:
-        return sum(world.bits(text) for text in texts)
+        return sum(TinyWorld(languages.pop()).exact.floor_bits(texts))
     except DataError:
         return None
 
