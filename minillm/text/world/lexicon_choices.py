@@ -85,10 +85,9 @@ CHOICES: dict[str, tuple[Word, ...]] = {
     "proudly": _table(
         "proudly 得意地",
         "secretly 偷偷地",
-        "often 经常",
-        "always 总是",
+        "carefully 小心地",
         "cheerfully 开心地",
-        "usually 平时",
+        "gladly 乐呵呵地",
     ),
     # people and speech
     "mother": _table(
@@ -191,7 +190,7 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "entrance 入口",
         "corner 拐角",
         "steps 台阶",
-        "window 窗户",
+        "railing 栏杆",
         "fence 栅栏",
         "path 小路",
         "sign 路牌",

@@ -160,23 +160,19 @@ def _late_arcs(ending: str, seen: tuple[str, ...]) -> Iterable[Arc]:
 
 
 def _night_arcs(stage: str, open_ends: tuple[str, ...]) -> Iterable[Arc]:
-    """Back home: what has not been told again yet may be told in the evening, at night, later."""
-
-    def without(*told: str) -> tuple[str, ...]:
-        return tuple(end for end in open_ends if end not in told)
-
-    if stage == "home" and "thing" in open_ends:
-        yield Arc("supper", 5, ("evening", without("thing")))
+    """Back home: the day is told once more, and then or before the thing or the tale."""
+    no_day = tuple(end for end in open_ends if end != "day")
+    only_day = tuple(end for end in open_ends if end == "day")
     if "day" in open_ends:
-        yield Arc("diary", 10, ("night", without("day")))
-    if "thing" in open_ends:
-        yield Arc("picture", 3, ("night", without("thing")))
-    if "tell" in open_ends:
-        yield Arc("dream", 5, ("night", without("tell")))
-    if "thing" in open_ends:
-        yield Arc("letter", 1, ("over", ()))
-    if "day" in open_ends:
+        yield Arc("diary", 10, ("night", no_day))
         yield Arc("memory", 3, ("over", ()))
+    if "thing" in open_ends:
+        if stage == "home":
+            yield Arc("supper", 5, ("evening", only_day))
+        yield Arc("picture", 3, ("night", only_day))
+        yield Arc("letter", 1, ("over", ()))
+    if "tell" in open_ends:
+        yield Arc("dream", 5, ("night", only_day))
     yield Arc(END, 2 if "day" in open_ends else 8, ("over", ()))
 
 

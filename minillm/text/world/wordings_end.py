@@ -97,8 +97,8 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
         ),
         row(
             2,
-            "{person} and {other} were {happy} all the way home .",
-            "回家 的 路上 ， {person} 和 {other} 一直 很 {happy} 。",
+            "they were {happy} all the way home .",
+            "回家 的 路上 ， 他们 一直 很 {happy} 。",
         ),
     ),
     "sad": (

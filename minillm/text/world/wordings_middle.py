@@ -35,8 +35,8 @@ MIDDLE: dict[str, tuple[Row, ...]] = {
     "walk": (
         row(
             4,
-            "{person} and {other} walked {around} the {place} .",
-            "{person} 和 {other} 在 {in_place} 散步 。",
+            "they walked {around} the {place} together .",
+            "他们 一起 在 {in_place} 散步 。",
         ),
         row(
             3,
@@ -58,7 +58,7 @@ MIDDLE: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "{person} and {other} {happily} ate some {food} .",
-            "{person} 和 {other} {happily} 吃 {food} 。",
+            "{person} 和 {other} {happily} 吃了 一些 {food} 。",
         ),
         row(
             4,

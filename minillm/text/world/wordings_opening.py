@@ -119,8 +119,8 @@ OPENING: dict[str, tuple[Row, ...]] = {
         ),
         row(
             3,
-            "{person} {liked} {other_hers} {clothing_color} {clothing} .",
-            "{person} {liked} {other_she} 的 {clothing_color} {clothing} 。",
+            "{she} {liked} {other_hers} {clothing_color} {clothing} .",
+            "{she} {liked} {other_she} 的 {clothing_color} {clothing} 。",
         ),
         row(
             2,
