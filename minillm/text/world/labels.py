@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from minillm.text.world.documents import FACT_PLACES, TinyWorld, WorldDocument
-from minillm.text.world.grammar import END_WORD
-from minillm.text.world.story import STORY
+from minillm.text.world.documents import TinyWorld, WorldDocument
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,15 +32,5 @@ def topic_probabilities(document: WorldDocument) -> dict[str, float]:
     Args:
         document: Only its words are looked at.
     """
-    tries = TinyWorld(document.language).exact.tries
-    domains = tries.beliefs.full
-    for sentence in document.sentences:
-        for word in sentence:
-            if (slot := tries.slot_number.get(word.source or END_WORD)) is not None:
-                domains, _ = tries.beliefs.narrow(domains, tries.forms[slot][word.text])
-    place, total = FACT_PLACES["topic"], tries.beliefs.mass(domains)
-    masses = {
-        topic: tries.beliefs.mass((*domains[:place], 1 << value, *domains[place + 1 :]))
-        for value, topic in enumerate(STORY.facts[place].values)
-    }
-    return {topic: mass / total for topic, mass in masses.items()}
+    words = [word.text for sentence in document.sentences for word in sentence]
+    return TinyWorld(document.language).exact.fact("topic", words)

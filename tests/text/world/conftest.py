@@ -66,7 +66,7 @@ def _wordings():
         "arrive": (Wording(3), Wording(2, ("manner",))),
         "object": (Wording(2), Wording(3), Wording(1)),
         "meet": (Wording(2), Wording(3)),
-        "sky": (Wording(1, ("hue",)),),
+        "sky": (Wording(1),),
         "found": (Wording(2), Wording(3)),
         "lost": (Wording(1), Wording(1)),
         "diary": (Wording(1),),
@@ -123,7 +123,7 @@ TEXTS = {
         "{number} {object} lay there .",
     ),
     "meet": ("then {other} came .", "{other} saw {person} ."),
-    "sky": ("the sky turned {hue} .",),
+    "sky": ("the sky turned red .",),
     "found": (
         "{person} laughed .",
         "{other} laughed .",
@@ -138,10 +138,7 @@ def toy_story():
     """Seven wordings of events in free order over eight facts."""
     return Story(
         facts=_facts(),
-        choices=(
-            Choice(name="manner", weights=(3, 2)),
-            Choice(name="hue", weights=(4, 2)),
-        ),
+        choices=(Choice(name="manner", weights=(3, 2)),),
         script=_script(),
         start="start",
         wordings=_wordings(),
@@ -154,7 +151,7 @@ def toy_language():
     return Language(
         name="toy",
         slots=_slots(),
-        choice_words={"manner": ("slowly", "gladly"), "hue": ("red", "grey")},
+        choice_words={"manner": ("slowly", "gladly")},
         texts=TEXTS,
     )
 

@@ -69,11 +69,11 @@ def test_a_script_that_comes_back_is_refused(toy_story, toy_language):
     [
         ({"texts": {"sky": ()}}, "event 'sky' has 1 wordings but 0 texts"),
         ({"texts": {"sky": (" ",)}}, "a text has no words"),
-        ({"texts": {"sky": ("the sky turned .",)}}, r"uses the choices \[\]"),
+        ({"texts": {"sky": ("{manner} .",)}}, r"uses the choices \['manner'\]"),
         ({"texts": {"lost": ("{moon} .", "{other} cried .")}}, "no slot or choice has it"),
-        ({"choice_words": {"manner": ("slowly",), "hue": ("red", "grey")}}, "'manner' must not be"),
-        ({"choice_words": {"manner": ("a", "a"), "hue": ("red", "grey")}}, "tell them apart"),
-        ({"choice_words": {"manner": ("a b", "c"), "hue": ("red", "grey")}}, "without blanks"),
+        ({"choice_words": {"manner": ("slowly",)}}, "'manner' must not be"),
+        ({"choice_words": {"manner": ("a", "a")}}, "tell them apart"),
+        ({"choice_words": {"manner": ("a b", "c")}}, "without blanks"),
     ],
 )
 def test_a_language_that_cannot_tell_the_story_is_refused(toy_story, toy_language, change, message):

@@ -12,8 +12,9 @@ from minillm.text.world.chinese import CHINESE
 from minillm.text.world.derivation import Deriver
 from minillm.text.world.english import ENGLISH
 from minillm.text.world.exact import ExactModel
-from minillm.text.world.grammar import END_WORD
+from minillm.text.world.grammar import END, END_WORD
 from minillm.text.world.rendering import vocabulary
+from minillm.text.world.report import entropy_report
 from minillm.text.world.story import STORY
 from minillm.text.world.telling import Teller
 
@@ -70,6 +71,65 @@ def test_the_mean_of_drawn_documents_is_the_entropy(engines, name, n, tolerance)
         found = floors.mean(values)
         assert abs(found.value - expected) < 3.5 * found.standard_error
         assert found.value == pytest.approx(expected, rel=tolerance)
+
+
+def share(weights, place):
+    return weights[place] / sum(weights)
+
+
+def prior_bits(masks):
+    """−log2 p(scene inside the masks), fact by fact under every value of every cause."""
+    probability = 1.0
+    inside = {
+        fact.name: [[share(row, v) * (masks[fact.name] >> v & 1) for v in range(len(row))]
+                    for row in fact.weights]
+        for fact in STORY.facts
+    }  # fmt: skip
+    for root in STORY.facts:
+        if root.cause is None:
+            caused = [fact.name for fact in STORY.facts if fact.cause == root.name]
+            probability *= math.fsum(
+                p * math.prod(math.fsum(inside[name][value]) for name in caused)
+                for value, p in enumerate(inside[root.name][0])
+            )
+    return -math.log2(probability)
+
+
+def derivation_bits(language, derivation):
+    """−log2 p of the choices that made a document and of the facts that its words tell."""
+    slots = {slot.name: slot for slot in language.slots}
+    choices = {choice.name: choice.weights for choice in STORY.choices}
+    masks = {fact.name: (1 << len(fact.values)) - 1 for fact in STORY.facts}
+    scene = dict(zip(STORY.fact_index, derivation.scene, strict=True))
+    bits, state = 0.0, STORY.start
+    for step in derivation.steps:
+        arcs = STORY.script[state]
+        (place,) = [n for n, arc in enumerate(arcs) if arc.event == step.event]
+        bits -= math.log2(share([arc.weight for arc in arcs], place))
+        state = arcs[place].state
+        if step.event == END:
+            break
+        wordings = STORY.wordings[step.event]
+        bits -= math.log2(share([wording.weight for wording in wordings], step.wording))
+        for name, drawn in zip(wordings[step.wording].choices, step.choices, strict=True):
+            bits -= math.log2(share(choices[name], drawn))
+        for word in language.texts[step.event][step.wording].split():
+            for form in slots[word.strip("{}")].forms if word.strip("{}") in slots else ():
+                if all(mask >> scene[fact] & 1 for fact, mask in form.when.items()):
+                    for fact, mask in form.when.items():
+                        masks[fact] &= mask
+    return bits + prior_bits(masks)
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_a_document_costs_what_its_derivation_costs(engines, name):
+    """No other derivation tells the same document, or it would cost less."""
+    deriver, teller = Deriver(STORY), Teller(STORY, LANGUAGES[name])
+    for number in range(100):
+        derivation = deriver.derive(seed=17, number=number)
+        words = [word.text for sentence in teller.tell(derivation) for word in sentence]
+        expected = derivation_bits(LANGUAGES[name], derivation)
+        assert engines[name].bits(words) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
@@ -155,3 +215,20 @@ def test_what_the_language_cannot_say_is_named(engines):
     with pytest.raises(DataError, match="does not end with"):
         exact.hidden_words(words[:9], [1])
     assert exact.word_bits([]) == []
+
+
+def test_the_report_holds_numbers_that_fit_together(engines):
+    exact = engines["en"]
+    found = entropy_report(exact, list(documents("en", 40, seed=12)), n_pairs=60)
+    assert all(math.isfinite(number) for number in found.values())
+    parts = ("script_and_wording_bits", "choices_bits", "facts_bits")
+    total = found["analytic_bits_per_document"]
+    assert math.fsum(found[part] for part in parts) == pytest.approx(total)
+    assert found["bits_per_word"] == pytest.approx(total / found["words_per_document"])
+    assert found["bits_per_byte"] == pytest.approx(total / found["bytes_per_document"])
+    assert found["limited_excess_bits_per_word"] > 0
+    for name in ("next_sentence", "sentence_order"):
+        assert 0.5 < found[f"{name}_accuracy"] < 1
+    for name in ("masked", "topic", "next_word"):
+        assert 0 < found[f"{name}_accuracy"] < 1
+        assert found[f"{name}_accuracy_error"] > 0
