@@ -123,7 +123,7 @@ SEARCH: dict[str, tuple[Row, ...]] = {
         row(
             2,
             "inside , they found the {size} {color} {object} , just as before .",
-            "他们 在 里面 找到了 {size} {color} {object} ， 和 原来 一样 。",
+            "他们 在 里面 找到了 {those} {measure} {size} {color} {object} ， 和 原来 一样 。",
         ),
         row(
             2,
