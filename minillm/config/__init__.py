@@ -1,5 +1,6 @@
 """Immutable, validated configurations; they know numbers and words, never tensors."""
 
+from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.families import FAMILIES, find_family
@@ -9,6 +10,7 @@ from minillm.config.recurrent import CellKind, RecurrentConfig
 
 __all__ = [
     "FAMILIES",
+    "BidirectionalConfig",
     "CellKind",
     "DecoderConfig",
     "EvaluateConfig",
