@@ -3,17 +3,22 @@
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.families import FAMILIES, find_family
+from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
+from minillm.config.recurrent import CellKind, RecurrentConfig
 
 __all__ = [
     "FAMILIES",
+    "CellKind",
     "DecoderConfig",
     "EvaluateConfig",
     "GenerateConfig",
+    "NeuralNgramConfig",
     "NgramConfig",
     "NormPosition",
     "PositionKind",
     "PretrainConfig",
+    "RecurrentConfig",
     "Smoothing",
     "TourConfig",
     "find_family",
