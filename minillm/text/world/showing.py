@@ -55,9 +55,8 @@ def picture_lines(pixels: np.ndarray, colored: bool) -> Iterator[str]:
         pixels: (H, W, 3) uint8.
         colored: Draw blocks, by the escape codes of terminals.
     """
-    letters: dict[tuple[int, ...], str] = {
-        COLORS[name]: letter for name, letter in _LETTERS.items()
-    } | {BACKGROUND: "."}
+    letters: dict[tuple[int, ...], str] = {BACKGROUND: "."}
+    letters |= {COLORS[name]: letter for name, letter in _LETTERS.items()}
     rows = [[tuple(map(int, pixel)) for pixel in row] for row in pixels]
     for row in rows:
         if colored:

@@ -155,7 +155,7 @@ def _late_arcs(ending: str, seen: tuple[str, ...]) -> Iterable[Arc]:
         if memory in seen:
             rest = tuple(other for other in seen if other != memory)
             yield Arc(event, 5, (ending, rest))
-    open_ends = ("thing", "day", *(memory for memory in seen if memory == "tell"))
+    open_ends = (ending, "day", *(memory for memory in seen if memory == "tell"))
     yield Arc("happy" if ending == "found" else "sad", 5, ("home", open_ends))
 
 
@@ -166,11 +166,13 @@ def _night_arcs(stage: str, open_ends: tuple[str, ...]) -> Iterable[Arc]:
     if "day" in open_ends:
         yield Arc("diary", 10, ("night", no_day))
         yield Arc("memory", 3, ("over", ()))
-    if "thing" in open_ends:
+    if "found" in open_ends or "lost" in open_ends:
         if stage == "home":
             yield Arc("supper", 5, ("evening", only_day))
         yield Arc("picture", 3, ("night", only_day))
         yield Arc("letter", 1, ("over", ()))
+    if "lost" in open_ends:
+        yield Arc("returned", 9, ("over", ()))
     if "tell" in open_ends:
         yield Arc("dream", 5, ("night", only_day))
     yield Arc(END, 3 if "day" in open_ends else 8, ("over", ()))

@@ -188,6 +188,24 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             "{color} {object} 。",
         ),
     ),
+    "returned": (
+        row(
+            3,
+            "two days later , {person} found the {size} {color} {object} near the {gate} .",
+            "两天 后 ， {person} 在 {gate} 旁边 找到了 {those} {measure} {size} {color} "
+            "{object} 。",
+        ),
+        row(
+            3,
+            "the next morning , the {color} {object} {was} lying near the {gate} .",
+            "第二天 早晨 ， {color} {object} 就 躺 在 {gate} 旁边 。",
+        ),
+        row(
+            2,
+            "a week later , {other} came back with the {size} {color} {object} .",
+            "一星期 后 ， {other} 送回了 {those} {measure} {size} {color} {object} 。",
+        ),
+    ),
     "memory": (
         row(
             3,
