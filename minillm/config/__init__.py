@@ -1,5 +1,6 @@
 """Immutable, validated configurations; they know numbers and words, never tensors."""
 
+from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.families import FAMILIES, find_family
@@ -10,6 +11,7 @@ from minillm.config.world import WorldConfig
 
 __all__ = [
     "FAMILIES",
+    "BidirectionalConfig",
     "CellKind",
     "DecoderConfig",
     "EvaluateConfig",
