@@ -175,7 +175,7 @@ def _night_arcs(stage: str, open_ends: tuple[str, ...]) -> Iterable[Arc]:
         yield Arc("returned", 9, ("over", ()))
     if "tell" in open_ends:
         yield Arc("dream", 5, ("night", only_day))
-    yield Arc(END, 3 if "day" in open_ends else 8, ("over", ()))
+    yield Arc(END, 2 if "day" in open_ends else 8, ("over", ()))
 
 
 def _script() -> dict[State, tuple[Arc, ...]]:

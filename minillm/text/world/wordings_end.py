@@ -38,6 +38,11 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             "{person} {waved} to the {animal_trait} {animal} .",
             "{person} 向 {animal_trait} {animal} {waved} 。",
         ),
+        row(
+            3,
+            '" goodbye , {animal_trait} {animal} ! " {said} {person} .',
+            "“ 再见 ， {animal_trait} {animal} ！ ” {person} {said} 。",
+        ),
     ),
     "stolen": (
         row(
@@ -102,6 +107,11 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             "they were {happy} all the way home .",
             "回家 的 路上 ， 他们 一直 很 {happy} 。",
         ),
+        row(
+            2,
+            '" thank you for the {size} {color} {object} ! " {said} {other} .',
+            "“ 谢谢 你 送 我 {those} {measure} {size} {color} {object} ！ ” {other} {said} 。",
+        ),
     ),
     "sad": (
         row(
@@ -120,6 +130,11 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             "it had been a {hard} {time} {at_place} the {place} .",
             "在 {in_place} ， 他们 度过了 一 个 {hard} {time} 。",
         ),
+        row(
+            2,
+            '" do not be {sad} ! " {said} {hers} {relation} .',
+            "“ 别 {sad} ！ ” {she} 的 {relation} {said} 。",
+        ),
     ),
     "supper": (
         row(
@@ -132,6 +147,12 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             "{hers} {mother} wanted to hear about {other} and the {size} {color} {object} .",
             "{she} 的 {mother} 想 听听 {other} 和 {those} {measure} {size} {color} {object} "
             "的 事 。",
+        ),
+        row(
+            2,
+            '" tell me about the {size} {color} {object} ! " {said} {hers} {mother} .',
+            "“ 给 我 讲讲 {those} {measure} {size} {color} {object} 吧 ！ ” {she} 的 {mother} "
+            "{said} 。",
         ),
     ),
     "picture": (

@@ -130,6 +130,11 @@ SEARCH: dict[str, tuple[Row, ...]] = {
             "there {was} the {size} {object} , and {other} {laughed} .",
             "{those} {measure} {size} {object} 就 在 那里 ， {other} {laughed} 。",
         ),
+        row(
+            3,
+            '" there {it} {is} ! " {said} {other} .',
+            "“ 找到 {it} 了 ！ ” {other} {said} 。",
+        ),
     ),
     "lost": (
         row(3, "but the {container} was empty .", "可是 {container} 是 空的 。"),
