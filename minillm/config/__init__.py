@@ -1,14 +1,17 @@
 """Immutable, validated configurations; they know numbers and words, never tensors."""
 
+from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.families import FAMILIES, find_family
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
 from minillm.config.recurrent import CellKind, RecurrentConfig
+from minillm.config.world import WorldConfig
 
 __all__ = [
     "FAMILIES",
+    "BidirectionalConfig",
     "CellKind",
     "DecoderConfig",
     "EvaluateConfig",
@@ -21,5 +24,6 @@ __all__ = [
     "RecurrentConfig",
     "Smoothing",
     "TourConfig",
+    "WorldConfig",
     "find_family",
 ]

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from minillm.config.decoder import DecoderConfig
+from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig
+from minillm.config.recurrent import RecurrentConfig
 from minillm.errors import ConfigError
 
 # Settings of a run that describe its model; a family takes some of them.
 _TRANSFORMER = ("d_model", "n_layers", "n_heads", "n_kv_heads", "context_length", "dropout")
+_RECURRENT = ("d_model", "n_layers", "dropout")
+_NEURAL_NGRAM = ("d_model", "order", "dropout")
 _NGRAM = ("order", "smoothing")
 ARCHITECTURE_SETTINGS = (*_TRANSFORMER, *_NGRAM)
 
@@ -29,6 +33,9 @@ class Family:
 _CAUSAL = {
     "gpt": Family(DecoderConfig, DecoderConfig.gpt, _TRANSFORMER),
     "llama": Family(DecoderConfig, DecoderConfig.llama, _TRANSFORMER),
+    "lstm": Family(RecurrentConfig, RecurrentConfig.lstm, _RECURRENT),
+    "rnn": Family(RecurrentConfig, RecurrentConfig.rnn, _RECURRENT),
+    "neural-ngram": Family(NeuralNgramConfig, NeuralNgramConfig, _NEURAL_NGRAM),
     "ngram": Family(NgramConfig, NgramConfig, _NGRAM, counts=True),
 }
 # The first family of an objective is its usual one.

@@ -33,7 +33,7 @@ class Ngram(CountedModel):
 
     Example:
         >>> model = Ngram(NgramConfig(vocab_size=3, order=2, smoothing="add-k", k=1.0))
-        >>> model = model.fit(np.array([2, 0, 1, 0, 1, 2, 0]), bos_id=2)
+        >>> model.fit(np.array([2, 0, 1, 0, 1, 2, 0]), bos_id=2)
         >>> log_probs, _ = model.next_log_probs(torch.tensor([[2, 0]]))
         >>> log_probs.exp()  # after 0 came 1, twice
         tensor([[0.2000, 0.6000, 0.2000]])
@@ -53,36 +53,35 @@ class Ngram(CountedModel):
         unigrams.keys.copy_(torch.arange(config.vocab_size))
         unigrams.log_probs.fill_(-np.log(config.vocab_size))
 
-    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress = no_progress) -> Ngram:
+    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress | None = None) -> None:
         """Count a text; what was counted before is replaced.
+
+        ``config`` then knows the sizes of the tables, so that the model can be built again.
 
         Args:
             token_ids: (N,) integers, documents ``bos … eos`` one after the other.
             bos_id: opens every document; no context reaches across it.
             progress: wraps the loop over the orders, such as ``tqdm``.
 
-        Returns:
-            The model itself; its ``config`` now knows the sizes of the tables.
-
         Raises:
-            DataError: if the ids are no stream of documents over this vocabulary.
+            DataError: if the ids are no stream of documents over this vocabulary; the model is
+                as it was.
 
         Example:
-            ``Ngram(NgramConfig(vocab_size=tokenizer.vocab_size)).fit(data.train, bos_id=256)``
+            ``model.fit(data.train, bos_id=data.tokenizer.bos_id)``
         """
         counts = count_ngrams(
             token_ids,
             vocab_size=self.config.vocab_size,
             order=self.config.order,
             bos_id=bos_id,
-            progress=progress,
+            progress=progress or no_progress,
         )
         tables = smooth_counts(counts, self.config)
         sizes = tuple(len(table.keys) for table in tables[1:])
         self.config = replace(self.config, table_sizes=sizes)
         for level, table in zip(self._levels, tables, strict=True):
             level.fill(table)
-        return self
 
     def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
         """Return the summed loss of ``batch.targets``, in nats, under the name ``"tokens"``."""
