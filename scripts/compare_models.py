@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,15 @@ from tqdm.auto import tqdm
 
 from minillm.config import find_family
 from minillm.data import PackedWindows, PreparedData, load_prepared, prepare_data
-from minillm.evaluation import Evaluation, evaluate_documents
+from minillm.evaluation import Evaluation, evaluate_documents, xz_bits_per_byte
 from minillm.models.base import CountedModel, LanguageModel
 from minillm.objectives.causal import causal_batch
 from minillm.optim import make_optimizer, warmup_stable_decay
-from minillm.run import make_model
-from minillm.runtime import derive_generator
+from minillm.run import floor_bits, make_model
+from minillm.runtime import derive_generator, machine_signature
 from minillm.text.cleaning import DEFAULT_STEPS
 from minillm.text.corpora import load_corpus
+from minillm.text.world import TinyWorld
 from minillm.training import train
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +40,7 @@ BUDGETS_S = (5.0, 20.0, 60.0)  # CPU seconds of training
 SEEDS = (0, 1, 2, 3, 4)
 CORPORA = {"stdlib": ("stdlib",), "world": ("world",)}
 VOCAB_SIZE = {"stdlib": 2048, "world": 1024}
-N_TOKENS = 1024  # in a batch
+
 EVAL_TOKENS = 60_000  # of the validation documents, the same for all
 DECAY_FRACTION = 0.3
 
@@ -51,6 +53,7 @@ class Recipe:
     architecture: Mapping[str, Any]
     learning_rate: float = 0.0
     context_length: int = 256
+    batch_tokens: int = 1024
 
 
 RECIPES = {
@@ -83,7 +86,7 @@ class Trial:
         self.windows = PackedWindows(
             data.train,
             context_length=recipe.context_length,
-            batch_size=N_TOKENS // recipe.context_length,
+            batch_size=recipe.batch_tokens // recipe.context_length,
             seed=seed,
         )
 
@@ -183,6 +186,51 @@ def read_results() -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def summarize() -> dict[str, Any]:
+    """Arrange the finished trials, with what they must be compared with."""
+    corpora: dict[str, Any] = {}
+    for corpus, names in CORPORA.items():
+        data = prepared(corpus)
+        documents = data.documents("validation", max_tokens=EVAL_TOKENS)
+        texts = [data.tokenizer.decode(document[1:-1].tolist()) for document in documents]
+        n_bytes = sum(len(text.encode()) for text in texts)
+        floor = floor_bits(names, texts)
+        corpora[corpus] = {
+            "n_train_tokens": len(data.train),
+            "n_validation_bytes": n_bytes,
+            "corpus_sha256": data.manifest["corpus_sha256"],
+            "vocab_size": data.tokenizer.vocab_size,
+            "xz_bits_per_byte": round(xz_bits_per_byte(data.text("train"), "\n\n".join(texts)), 4),
+            "models": _by_model(corpus),
+        }
+        if floor is not None:
+            n_words = sum(len(TinyWorld().parse(text)) for text in texts)
+            corpora[corpus] |= {
+                "floor_bits_per_byte": round(floor / n_bytes, 5),
+                "floor_bits_per_word": round(floor / n_words, 5),
+                "bytes_per_word": round(n_bytes / n_words, 5),
+            }
+    return {
+        "command": "python scripts/compare_models.py",
+        "recipes": {name: asdict(recipe) for name, recipe in RECIPES.items()},
+        "machine": machine_signature() | {"python": platform.python_version(), "threads": 1},
+        "seeds": list(SEEDS),
+        "corpora": corpora,
+    }
+
+
+def _by_model(corpus: str) -> dict[str, dict[str, list[float]]]:
+    """Return, for each model and budget, the bits per byte of the seeds in their order."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for line in sorted(read_results(), key=lambda line: line["seed"]):
+        if line["corpus"] == corpus:
+            counted = not RECIPES[line["model"]].learning_rate
+            budget = f"{line['cpu_s'] if counted else line['budget_s']:.3g}"
+            values = found.setdefault(line["model"], {}).setdefault(budget, [])
+            values.append(round(line["bits_per_byte"], 4))
+    return found
+
+
 def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:
     return line["corpus"], line["model"], line["budget_s"], line["seed"]
 
@@ -196,6 +244,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     run_trials(options.models, tuple(options.budgets), tuple(options.seeds))
+    text = json.dumps(summarize(), indent=1, ensure_ascii=False) + "\n"
+    (ROOT / "assets" / "comparison.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from minillm.config.families import FAMILIES, find_family
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
 from minillm.config.recurrent import CellKind, RecurrentConfig
+from minillm.config.world import WorldConfig
 
 __all__ = [
     "FAMILIES",
@@ -23,5 +24,6 @@ __all__ = [
     "RecurrentConfig",
     "Smoothing",
     "TourConfig",
+    "WorldConfig",
     "find_family",
 ]
