@@ -26,7 +26,7 @@ class PretrainConfig:
     clean: tuple[str, ...] | None = None  # cleaning steps in order; None: the default ones
     tokenizer: Literal["bpe", "unigram", "wordpiece", "bytes"] = "bpe"
     vocab_size: int = 2048  # most token ids that BPE may make
-    objective: Literal["causal"] = "causal"
+    objective: Literal["causal", "bidirectional"] = "causal"
     # auto: the objective's usual family
     model: Literal["auto", "gpt", "llama", "lstm", "rnn", "neural-ngram", "ngram"] = "auto"
     d_model: int = 128  # width of the residual stream

@@ -25,7 +25,7 @@ def model(request):
 
 def make_model(**changes):
     """Give the model large weights, so that every part shows in the output."""
-    config = BidirectionalConfig(**({"vocab_size": V, "d_model": C, "n_layers": L} | changes))
+    config = BidirectionalConfig(**{"vocab_size": V, "d_model": C, "n_layers": L, **changes})
     generator = torch.Generator().manual_seed(0)
     model = Bidirectional(config, generator=generator).double().eval()
     with torch.no_grad():
