@@ -1,7 +1,7 @@
 """Compare the kinds of language models at equal cost: ``python scripts/compare_models.py``.
 
-Every model is trained for the same CPU seconds of one core, in float32, on the same text, by the
-same loop, with five seeds; a budget is a run of its own, with its own learning-rate schedule. What
+Every model is trained for the same CPU seconds of one core, in bfloat16 where this CPU is fast at
+it, else in float32, on the same text, by the same loop, with five seeds; a budget is a run of its own, with its own learning-rate schedule. What
 is finished is kept in ``runs/comparison``, so that the same command continues; at the end the
 numbers are in ``assets/comparison.json``.
 """
@@ -28,7 +28,7 @@ from minillm.models.base import CountedModel, LanguageModel
 from minillm.objectives.causal import causal_batch
 from minillm.optim import make_optimizer, warmup_stable_decay
 from minillm.run import floor_bits, make_model
-from minillm.runtime import derive_generator, machine_signature
+from minillm.runtime import derive_generator, machine_signature, resolve_dtype
 from minillm.text.cleaning import DEFAULT_STEPS
 from minillm.text.corpora import load_corpus
 from minillm.text.world import TinyWorld
@@ -39,7 +39,8 @@ WORK = ROOT / "runs" / "comparison"
 BUDGETS_S = (5.0, 20.0, 60.0)  # CPU seconds of training
 SEEDS = (0, 1, 2, 3, 4)
 CORPORA = {"stdlib": ("stdlib",), "world": ("world",)}
-VOCAB_SIZE = {"stdlib": 2048, "world": 1024}
+VOCAB_SIZE = 2048
+DTYPE = resolve_dtype("auto", device="cpu")
 
 EVAL_TOKENS = 60_000  # of the validation documents, the same for all
 DECAY_FRACTION = 0.3
@@ -60,7 +61,9 @@ RECIPES = {
     "5-gram, Kneser–Ney": Recipe("ngram", {"order": 5}),
     "neural 5-gram": Recipe("neural-ngram", {"order": 5, "d_model": 64}, 3e-3),
     "LSTM": Recipe("lstm", {"d_model": 128}, 4e-3),
-    "Transformer": Recipe("llama", {"d_model": 128, "n_layers": 2, "n_heads": 4}, 3e-3),
+    "Transformer": Recipe(
+        "llama", {"d_model": 128, "n_layers": 2, "n_heads": 4, "tie_embeddings": True}, 3e-3
+    ),
 }
 
 
@@ -72,7 +75,7 @@ def prepared(corpus: str) -> PreparedData:
     return prepare_data(
         folder,
         load_corpus(CORPORA[corpus]),
-        vocab_size=VOCAB_SIZE[corpus],
+        vocab_size=VOCAB_SIZE,
         clean_steps=DEFAULT_STEPS,
         progress=tqdm,
     )
@@ -101,6 +104,7 @@ class Trial:
             vocab_size=self.data.tokenizer.vocab_size,
             architecture=architecture,
             generator=derive_generator(self.seed, "weights"),
+            backend="reference" if DTYPE == "bfloat16" else "sdpa",  # the faster one at 256 tokens
         )
 
     def train(self, budget_s: float) -> tuple[LanguageModel, dict[str, float]]:
@@ -130,7 +134,8 @@ class Trial:
                 step, n_steps=n_steps, n_warmup=n_warmup, decay_fraction=DECAY_FRACTION
             )
 
-        return train(model, optimizer, batches, learning_rate=rate)
+        dtype = getattr(torch, DTYPE)
+        return train(model, optimizer, batches, learning_rate=rate, autocast_dtype=dtype)
 
     def _step_s(self) -> float:
         """Measure the CPU seconds of a step, on a model that is thrown away."""
@@ -149,14 +154,16 @@ def judged(model: LanguageModel, data: PreparedData) -> Evaluation:
     return evaluate_documents(model, documents, n_bytes=data.n_bytes(documents))
 
 
-def run_trials(names: list[str], budgets: tuple[float, ...], seeds: tuple[int, ...]) -> None:
+def run_trials(
+    corpora: list[str], names: list[str], budgets: list[float], seeds: list[int]
+) -> None:
     """Do the trials that are not done yet; each appends a line to ``results.jsonl``."""
     WORK.mkdir(parents=True, exist_ok=True)
     done = {_key(line) for line in read_results()}
     jobs = [
         (corpus, name, budget, seed)
         for seed in seeds
-        for corpus in CORPORA
+        for corpus in corpora
         for name in names
         for budget in (budgets if RECIPES[name].learning_rate else budgets[:1])
         if (corpus, name, budget, seed) not in done
@@ -213,7 +220,8 @@ def summarize() -> dict[str, Any]:
     return {
         "command": "python scripts/compare_models.py",
         "recipes": {name: asdict(recipe) for name, recipe in RECIPES.items()},
-        "machine": machine_signature() | {"python": platform.python_version(), "threads": 1},
+        "machine": machine_signature()
+        | {"python": platform.python_version(), "threads": 1, "dtype": DTYPE},
         "seeds": list(SEEDS),
         "corpora": corpora,
     }
@@ -238,12 +246,13 @@ def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:
 def main() -> None:
     """Run what is missing and write the asset."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpora", nargs="+", default=list(CORPORA), choices=list(CORPORA))
     parser.add_argument("--models", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     parser.add_argument("--budgets", nargs="+", type=float, default=list(BUDGETS_S))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    run_trials(options.models, tuple(options.budgets), tuple(options.seeds))
+    run_trials(options.corpora, options.models, options.budgets, options.seeds)
     text = json.dumps(summarize(), indent=1, ensure_ascii=False) + "\n"
     (ROOT / "assets" / "comparison.json").write_text(text, encoding="utf-8")
 
