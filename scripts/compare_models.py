@@ -1,9 +1,9 @@
 """Compare the kinds of language models at equal cost: ``python scripts/compare_models.py``.
 
-Every model is trained for the same CPU seconds of one core, in bfloat16 where this CPU is fast at
-it, else in float32, on the same text, by the same loop, with five seeds; a budget is a run of its own, with its own learning-rate schedule. What
-is finished is kept in ``runs/comparison``, so that the same command continues; at the end the
-numbers are in ``assets/comparison.json``.
+Every model is trained for the same CPU seconds of one core, in bfloat16 where this CPU is fast
+at it, else in float32, on the same text, by the same loop, with five seeds; a budget is a run of
+its own, with its own learning-rate schedule. What is finished is kept in ``runs/comparison``, so
+that the same command continues; at the end the numbers are in ``assets/comparison.json``.
 """
 
 from __future__ import annotations
