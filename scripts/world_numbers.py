@@ -55,7 +55,7 @@ def table(reports: Mapping[str, Mapping[str, float]]) -> str:
 
 def main() -> None:
     """Compute, print and perhaps write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Compute the numbers of TinyWorld.")
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--pairs", type=int, default=20_000)
     parser.add_argument("--slow", type=int, default=5_000, help="documents for masked words")

@@ -13,7 +13,7 @@ class Labels:
     """What a classifier shall find out about a document."""
 
     topic: str  # never said; no reader can always be right about it
-    ending: Literal["found", "lost"]  # is the object found again? Always said
+    ending: Literal["found", "lost"]  # was the object still there when they looked? Always said
 
 
 def label(document: WorldDocument) -> Labels:
