@@ -36,7 +36,7 @@ from minillm.training import train
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / "runs" / "comparison"
-BUDGETS_S = (5.0, 20.0, 60.0)  # CPU seconds of training
+BUDGETS_S = (4.0, 12.0, 36.0)  # CPU seconds of training
 SEEDS = (0, 1, 2, 3, 4)
 CORPORA = {"stdlib": ("stdlib",), "world": ("world",)}
 VOCAB_SIZE = 2048
