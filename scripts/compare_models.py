@@ -13,7 +13,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from minillm.runtime import derive_generator, machine_signature, resolve_dtype
 from minillm.text.cleaning import DEFAULT_STEPS
 from minillm.text.corpora import load_corpus
 from minillm.text.world import TinyWorld
-from minillm.training import train
+from minillm.training import StepResult, train
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / "runs" / "comparison"
@@ -107,7 +107,9 @@ class Trial:
             backend="reference" if DTYPE == "bfloat16" else "sdpa",  # the faster one at 256 tokens
         )
 
-    def train(self, budget_s: float) -> tuple[LanguageModel, dict[str, float]]:
+    def train(
+        self, budget_s: float, *, on_step: Callable[[StepResult], object] = lambda _: None
+    ) -> tuple[LanguageModel, dict[str, float]]:
         """Train for ``budget_s`` CPU seconds; return the model and what it took."""
         model = self.model()
         if isinstance(model, CountedModel):
@@ -116,11 +118,11 @@ class Trial:
             return model, {"cpu_s": time.process_time() - start, "n_steps": 1}
         n_steps = max(20, round(budget_s / self._step_s()))
         start = time.process_time()
-        for _ in self._steps(model, n_steps):
-            pass
+        for result in self._steps(model, n_steps):
+            on_step(result)
         return model, {"cpu_s": time.process_time() - start, "n_steps": n_steps}
 
-    def _steps(self, model: LanguageModel, n_steps: int):
+    def _steps(self, model: LanguageModel, n_steps: int) -> Iterator[StepResult]:
         peak = self.recipe.learning_rate
         optimizer = make_optimizer(model, name="adamw", learning_rate=peak, weight_decay=0.1)
         n_warmup = min(50, n_steps // 10 + 1)
