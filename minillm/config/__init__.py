@@ -1,20 +1,29 @@
 """Immutable, validated configurations; they know numbers and words, never tensors."""
 
+from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.families import FAMILIES, find_family
+from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
+from minillm.config.recurrent import CellKind, RecurrentConfig
+from minillm.config.world import WorldConfig
 
 __all__ = [
     "FAMILIES",
+    "BidirectionalConfig",
+    "CellKind",
     "DecoderConfig",
     "EvaluateConfig",
     "GenerateConfig",
+    "NeuralNgramConfig",
     "NgramConfig",
     "NormPosition",
     "PositionKind",
     "PretrainConfig",
+    "RecurrentConfig",
     "Smoothing",
     "TourConfig",
+    "WorldConfig",
     "find_family",
 ]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from minillm.attention import AttentionBackend, check_backend
 from minillm.batch import Batch
-from minillm.data import Progress, no_progress
+from minillm.data import Progress
 
 
 class Model(nn.Module, ABC):
@@ -72,10 +72,8 @@ class CountedModel(LanguageModel):
     """A language model without gradients: it reads the training text once and counts."""
 
     @abstractmethod
-    def fit(
-        self, token_ids: np.ndarray, *, bos_id: int, progress: Progress = no_progress
-    ) -> CountedModel:
-        """Count a stream of documents, each ``bos … eos``; return the model itself.
+    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress | None = None) -> None:
+        """Count a stream of documents, each ``bos … eos``.
 
         Args:
             token_ids: (N,) integers; may be a memory map.

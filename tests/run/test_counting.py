@@ -9,7 +9,14 @@ import torch
 from minillm.config import PretrainConfig
 from minillm.errors import ConfigError
 from minillm.generation import generate
-from minillm.run import RunFolder, evaluate_checkpoint, load_model
+from minillm.run import (
+    RunFolder,
+    evaluate_checkpoint,
+    floor_bits,
+    judge_checkpoint,
+    load_model,
+)
+from minillm.text.world import TinyWorld
 
 
 @pytest.fixture
@@ -85,3 +92,30 @@ def test_another_order_is_another_run(run, settings):
 def test_a_setting_that_cannot_be_is_refused(settings, setting, message):
     with pytest.raises(ConfigError, match=message):
         PretrainConfig(**(settings | setting))
+
+
+def test_on_tinyworld_the_exact_floor_is_told_and_no_model_is_below_it(run, settings):
+    settings |= {"corpus": ("world:documents=300",), "vocab_size": 700}
+    run()
+    judgement = judge_checkpoint(load_model(settings["out"]))
+    floor = judgement.floor_bits_per_byte
+    assert 0.1 < floor < judgement.evaluation.bits_per_byte
+    other = judge_checkpoint(
+        load_model(settings["out"]), corpus=["world:documents=40,split=test,seed=1"]
+    )
+    texts = [d.text for d in TinyWorld(seed=1).documents(40, split="test")]
+    bits = sum(TinyWorld().bits(text) for text in texts)
+    n_bytes = sum(len(text.encode()) for text in texts)
+    assert other.floor_bits_per_byte == pytest.approx(bits / n_bytes, rel=1e-12)
+    assert other.evaluation.n_bytes == n_bytes
+    assert other.to_json()["floor_bits_per_byte"] == other.floor_bits_per_byte
+
+
+def test_no_floor_is_told_where_none_is_known(run, settings):
+    run()
+    judgement = judge_checkpoint(load_model(settings["out"]))
+    assert judgement.floor_bits_per_byte is None
+    assert "floor_bits_per_byte" not in judgement.to_json()
+    assert floor_bits(["world", "stdlib"], []) is None
+    assert floor_bits(["world", "world:zh"], []) is None
+    assert floor_bits(["world"], ["Alice was a sailor."]) is None

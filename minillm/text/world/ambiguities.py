@@ -103,6 +103,9 @@ def _shared_words(tries: Tries, node: int, known: frozenset[int]) -> Iterator[st
     """Name the arcs of a node that share a word and are not told apart."""
     full = tries.beliefs.full
     reported = set()
+    words, slots = tries.words[node], tries.slots[node]
+    if len(slots) <= (not words) and all(len(arcs) == 1 for arcs in words.values()):
+        return  # one slot, or words that lead to one place each: nothing to share
     for word, arcs in _arcs(tries, node).items():
         for first, second in combinations(arcs, 2):
             says = first.said_as, second.said_as

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from minillm.text.world.grammar import Fact, Slot, Story
 
 Domains = tuple[int, ...]  # a bit mask over the values of each fact
-_CACHED = 1 << 18  # rectangles whose mass is remembered: some tens of megabytes
+_CACHED = 1 << 16  # rectangles whose mass is remembered: some twenty megabytes
 
 
 class Rectangle(NamedTuple):
@@ -92,9 +92,13 @@ class Beliefs:
 
     def mass(self, domains: Domains) -> float:
         """Return the prior probability that the scene lies inside ``domains``."""
+        pairs = zip(domains, self.full, strict=True)
+        narrowed = {
+            self.tree_of[fact] for fact, (domain, full) in enumerate(pairs) if domain != full
+        }
         return math.prod(
-            self._mass(number, tuple([domains[fact] for fact in tree]))
-            for number, tree in enumerate(self.trees)
+            self._mass(number, tuple([domains[fact] for fact in self.trees[number]]))
+            for number in narrowed
         )
 
     def _tree_mass(self, number: int, domains: Domains) -> float:

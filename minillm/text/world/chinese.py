@@ -69,6 +69,7 @@ def _own_words() -> list[Slot]:
         _slot("game", "game", {game.en: game.zh for game in GAMES}),
         _slot("tale", "tale", {word.en: word.zh for word in TALES}),
         _slot("number", "number", _NUMBER),
+        _slot("those", "number", {"1": "那", "2": "那两", "3": "那三"}),
         make_slot("relation", ["relation", "gender"], _relation),
     ]
 
@@ -79,7 +80,7 @@ def _agreement() -> list[Slot]:
         _slot("she", "gender", {"f": "她", "m": "他"}),
         _slot("other_she", "gender", {"f": "他", "m": "她"}),
         _slot("it", "number", {"1": "它", "2": "它们", "3": "它们"}),
-        _slot("in_place", "place", {place.en: place.zh + place.zh_suffix for place in _PLACES}),
+        _slot("in_place", "place", {place.en: place.zh_in for place in _PLACES}, "LOC"),
         _slot("side", "hiding_place", {spot.en: spot.zh_side for spot in _SPOTS}),
         _slot("measure", "object", {thing.en: thing.measure for thing in _OBJECTS}),
         _slot("measure_container", "container", {c.en: c.measure for c in CONTAINERS}),

@@ -24,7 +24,8 @@ _HERS = {"f": "her", "m": "his"}
 _PLURAL = {thing.en: thing.plural for topic in TOPICS for thing in topic.objects}
 _AT = {place.en: place.preposition for topic in TOPICS for place in topic.places}
 _UNDER = {spot.en: spot.preposition for topic in TOPICS for spot in topic.hiding_places}
-_MANY = {food.en: food.plural for topic in TOPICS for food in topic.foods}
+_AROUND = {place.en: place.around for topic in TOPICS for place in topic.places}
+_MANY = {food.en: food.agreement == "they" for topic in TOPICS for food in topic.foods}
 _RELATION = {relation.key: {"f": relation.en_f, "m": relation.en_m} for relation in RELATIONS}
 
 
@@ -120,6 +121,7 @@ def _agreement() -> list[Slot]:
         *(make_slot(name, ["number"], _by_number(*words)) for name, words in numbers.items()),
         *(make_slot(name, ["food"], _by_food(*words)) for name, words in foods.items()),
         make_slot("at_place", ["place"], _AT.__getitem__),
+        make_slot("around", ["place"], _AROUND.__getitem__),
         make_slot("under", ["hiding_place"], _UNDER.__getitem__),
     ]
 

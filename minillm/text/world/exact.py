@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
-from minillm.errors import DataError
+from minillm.errors import ConfigError, DataError
 from minillm.text.world import forward, hidden_words, next_word
 from minillm.text.world.entropy import Entropy, entropy
 from minillm.text.world.grammar import END_WORD, Language, Story
 from minillm.text.world.knowledge import Telling
-from minillm.text.world.tries import Tries
+from minillm.text.world.rendering import Rendering
+from minillm.text.world.tries import Hypotheses, Tries
 from minillm.text.world.windows import Windows, total
 
 
@@ -69,13 +70,55 @@ class ExactModel:
 
         After END_WORD nothing follows: the dictionary is empty.
         """
-        hypotheses = forward.start(self.tries)
-        for position, word in enumerate(words_before):
-            moved, probability = forward.advance(self.tries, hypotheses, word)
-            if not probability:
-                raise forward.unspeakable(self.tries, words_before, position, hypotheses)
-            hypotheses = moved
-        return next_word.next_words(self.tries, hypotheses)
+        return next_word.next_words(self.tries, self._after(words_before))
+
+    def fact(self, name: str, words: Sequence[str]) -> dict[str, float]:
+        """Return p(value of a fact | the beginning of a document), such as of its topic.
+
+        Args:
+            name: of a fact of the story, hidden or not.
+            words: a document or its beginning.
+
+        Returns:
+            A probability for each value of the fact; they sum to 1.
+
+        Raises:
+            ConfigError: the story has no such fact.
+        """
+        place = self.story.fact_index.get(name)
+        if place is None:
+            raise ConfigError(f"no fact {name!r}: choose from {', '.join(self.story.fact_index)}")
+        values = self.story.facts[place].values
+        found = dict.fromkeys(values, 0.0)
+        for (_, domains), weight in self._after(words).items():
+            for number, value in enumerate(values):
+                alone = self.tries.beliefs.rectangle({name: 1 << number})
+                found[value] += weight * self.tries.beliefs.narrow(domains, alone)[1]
+        return found
+
+    def _after(self, words: Sequence[str]) -> Hypotheses:
+        """Return the hypotheses after the beginning of a document."""
+        hypotheses, read = forward.run(self.tries, forward.start(self.tries), words)
+        if len(read) < len(words):
+            raise forward.unspeakable(self.tries, words, len(read), hypotheses)
+        return hypotheses
+
+    def floor_bits(self, texts: Iterable[str]) -> list[float]:
+        """Return −log2 p of rendered documents: what no model of these texts can go below.
+
+        A text stands for one row of words and ends where it ends, so that this is −log2 p(text)
+        under any tokenization: divide by bytes or by words, and compare with a model whose loss
+        includes the end of the document.
+
+        Raises:
+            DataError: a text that is not of the language.
+        """
+        return [self.bits([*self.rendering.parse(text), END_WORD]) for text in texts]
+
+    @cached_property
+    def rendering(self) -> Rendering:
+        """How words are written as text."""
+        return Rendering(self.language)
 
     def hidden_words(
         self, words: Sequence[str], hidden_positions: Collection[int]
@@ -117,6 +160,9 @@ class ExactModel:
             n_before: how many sentences before the one that is read are seen. While there are
                 fewer, the reader knows that the document began; later on the place is unknown, and
                 every place with ``n_before`` sentences before it is equally likely.
+
+        Raises:
+            DataError: the language cannot say it.
         """
         windows, bits = self.windows, []
         for place, sentence in enumerate(sentences):
@@ -125,6 +171,11 @@ class ExactModel:
             for earlier in seen:
                 weights = windows.advance(weights, earlier)
             with_it = windows.advance(weights, sentence)
+            if not with_it:
+                raise DataError(
+                    f"sentence {place + 1} ({' '.join(sentence)!r}) cannot follow the "
+                    f"{len(seen)} sentences before it"
+                )
             bits.append(math.log2(total(weights)) - math.log2(total(with_it)))
         return math.fsum(bits)
 

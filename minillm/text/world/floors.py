@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from minillm.errors import ConfigError
+from minillm.text.world import forward, next_word
 from minillm.text.world.grammar import END_WORD
 from minillm.text.world.rng import SplitMix64, keyed
 
 if TYPE_CHECKING:
     from minillm.text.world.exact import ExactModel
 
-Sentences = Sequence[Sequence[str]]  # of one document; [END_WORD] last
+Sentences = Sequence[Sequence[str]]  # of one document, with or without [END_WORD] as the last
 
 
 class Estimate(NamedTuple):
@@ -64,6 +65,34 @@ def bits_per_document(exact: ExactModel, documents: Sequence[Sentences]) -> Esti
     return mean([exact.bits(_words(sentences)) for sentences in documents])
 
 
+def bytes_per_document(exact: ExactModel, documents: Sequence[Sentences]) -> Estimate:
+    """Estimate the mean UTF-8 bytes of a rendered document: entropy / bytes = bits per byte."""
+    render = exact.rendering.render
+    return mean([float(len(render(_words(sentences)).encode())) for sentences in documents])
+
+
+def next_word_accuracy(exact: ExactModel, documents: Sequence[Sentences]) -> Estimate:
+    """Estimate how often the likeliest next word comes, given all words before it."""
+    right, counts = [], []
+    for sentences in documents:
+        words = _words(sentences)
+        hypotheses, likeliest = forward.start(exact.tries), []
+        for word in words:
+            likeliest.append(max(next_word.next_words(exact.tries, hypotheses).values()))
+            hypotheses, _ = forward.advance(exact.tries, hypotheses, word)
+        right.append(math.fsum(likeliest))
+        counts.append(float(len(words)))
+    return ratio(right, counts)
+
+
+def fact_accuracy(exact: ExactModel, documents: Sequence[Sentences], name: str) -> Estimate:
+    """Estimate how often the likeliest value of a fact, such as the topic, is the true one.
+
+    The reader has read the whole document.
+    """
+    return mean([max(exact.fact(name, _words(d)).values()) for d in documents])
+
+
 def limited_context(
     exact: ExactModel, documents: Sequence[Sentences], *, n_before: int = 6
 ) -> tuple[Estimate, Estimate]:
@@ -72,7 +101,7 @@ def limited_context(
     Returns:
         Bits per word of this reader, and how much more that is than those of who reads all.
     """
-    limited = [exact.limited_bits(sentences, n_before=n_before) for sentences in documents]
+    limited = [exact.limited_bits(_whole(sentences), n_before=n_before) for sentences in documents]
     whole = [exact.bits(_words(sentences)) for sentences in documents]
     counts = [float(len(_words(sentences))) for sentences in documents]
     excess = [a - b for a, b in zip(limited, whole, strict=True)]
@@ -147,7 +176,12 @@ def sentence_order(
 
 
 def _words(sentences: Sentences) -> list[str]:
-    return [word for sentence in sentences for word in sentence]
+    return [word for sentence in _whole(sentences) for word in sentence]
+
+
+def _whole(sentences: Sentences) -> Sentences:
+    """Return the sentences with the end of the document as the last one."""
+    return sentences if list(sentences[-1]) == [END_WORD] else [*sentences, [END_WORD]]
 
 
 def _told(sentences: Sentences) -> Sentences:

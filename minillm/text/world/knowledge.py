@@ -31,6 +31,7 @@ class Text(NamedTuple):
     mass: float
     elements: tuple[Element, ...]
     target: State | None  # None after END
+    slots: frozenset[int]  # numbers of the slots that it uses
 
 
 NOTHING = Told(frozenset(), frozenset())
@@ -58,11 +59,6 @@ class Telling:
         self._slot_facts = [_facts_of(tries, slot) for slot in tries.language.slots]
         self._closures: dict[tuple[Told, frozenset[int]], Told] = {}
         self.groups = self._independent_groups()
-
-    def slots_of(self, text: Text) -> frozenset[int]:
-        """Return the numbers of the slots that a text uses."""
-        number = self.tries.slot_number
-        return frozenset(number[e.name] for e in text.elements if e.kind == "slot")
 
     def facts_of(self, slot: int) -> frozenset[int]:
         """Return the facts that a slot depends on."""
@@ -95,7 +91,7 @@ class Telling:
         for state in self.order:
             steps: dict[tuple[State | None, frozenset[int]], float] = defaultdict(float)
             for text in self.texts[state]:
-                steps[text.target, self.slots_of(text) & slots] += text.mass
+                steps[text.target, text.slots & slots] += text.mass
             for told, weight in passing[state].items():
                 for (target, used), mass in steps.items():
                     after = self.after(told, used)
@@ -120,7 +116,11 @@ class Telling:
             target = None if arc.event == END else arc.state
             for share, elements in event_texts(self.story, self.tries.texts, arc.event):
                 masses[elements, target] += arc.weight / total * share
-        return tuple(Text(mass, *key) for key, mass in masses.items())
+        return tuple(Text(mass, *key, self._slots_of(key[0])) for key, mass in masses.items())
+
+    def _slots_of(self, elements: Iterable[Element]) -> frozenset[int]:
+        number = self.tries.slot_number
+        return frozenset(number[e.name] for e in elements if e.kind == "slot")
 
     def _close(self, facts: frozenset[int], slots: frozenset[int]) -> Told:
         known, n_before = set(facts), -1

@@ -16,7 +16,7 @@ def _table(*pairs: str) -> tuple[Word, ...]:
 
 CHOICES: dict[str, tuple[Word, ...]] = {
     # verbs of moving
-    "visited": _table("visited 来到了", "reached 到达了", "entered 走进了", "crossed 穿过了"),
+    "visited": _table("visited 来到了", "reached 到达了", "explored 逛了逛", "toured 游览了"),
     "walked": _table(
         "walked 走到了",
         "ran 跑到了",
@@ -25,15 +25,25 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "drove 开车到了",
         "marched 大步走到了",
     ),
+    "strolled": _table(
+        "walked 走",
+        "ran 跑",
+        "raced 飞奔",
+        "marched 大步走",
+        "skipped 蹦跳着走",
+        "tiptoed 踮着脚走",
+    ),
     "jumped": _table(
         "jumped 跳来跳去",
         "hopped 蹦蹦跳跳",
+        "ran 跑来跑去",
         "danced 手舞足蹈",
-        "rolled 打滚",
-        "raced 跑来跑去",
+        "rolled 滚来滚去",
         "crept 转来转去",
     ),
-    "rushed": _table("ran 跑", "walked 走", "rushed 冲", "jumped 跳", "climbed 爬", "crawled 钻"),
+    "rushed": _table(
+        "ran 跑", "walked 走", "rushed 冲", "jumped 跳", "crawled 爬", "slipped 溜", "darted 窜"
+    ),
     "sitting": _table(
         "sitting 坐着",
         "sleeping 睡觉",
@@ -48,24 +58,36 @@ CHOICES: dict[str, tuple[Word, ...]] = {
     "slowly": _table(
         "slowly 慢慢地",
         "quickly 飞快地",
-        "quietly 静静地",
-        "happily 高兴地",
         "carefully 小心地",
-        "softly 轻轻地",
-        "bravely 勇敢地",
-        "calmly 平静地",
-        "nervously 紧张地",
-        "politely 礼貌地",
         "eagerly 急切地",
-        "gently 温柔地",
+        "nervously 紧张地",
+        "bravely 勇敢地",
+        "finally 终于",
     ),
+    "quietly": _table(
+        "quietly 静静地",
+        "curiously 好奇地",
+        "hopefully 满怀希望地",
+        "sadly 伤心地",
+        "kindly 和善地",
+        "suspiciously 怀疑地",
+    ),
+    "happily": _table(
+        "happily 高兴地",
+        "hungrily 狼吞虎咽地",
+        "politely 礼貌地",
+        "merrily 有说有笑地",
+        "silently 默默地",
+        "greedily 贪婪地",
+    ),
+    "gently": _table("gently 温柔地", "softly 轻轻地", "shyly 害羞地", "calmly 平静地"),
+    "fast": _table("slowly 慢慢地", "fast 很快地", "quietly 静静地", "pleasantly 愉快地"),
     "proudly": _table(
         "proudly 得意地",
         "secretly 偷偷地",
-        "often 经常",
-        "always 总是",
+        "carefully 小心地",
         "cheerfully 开心地",
-        "usually 平时",
+        "gladly 乐呵呵地",
     ),
     # people and speech
     "mother": _table(
@@ -76,7 +98,7 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "godfather 干爹",
         "family 家人",
     ),
-    "waved": _table("waved 挥手", "called 打招呼", "bowed 鞠躬", "smiled 微笑", "shouted 大喊"),
+    "waved": _table("waved 挥手", "called 打招呼", "bowed 鞠躬", "nodded 点头", "shouted 大喊"),
     "liked": _table(
         "liked 喜欢", "admired 欣赏", "loved 喜爱", "noticed 注意到了", "praised 夸奖了"
     ),
@@ -84,16 +106,17 @@ CHOICES: dict[str, tuple[Word, ...]] = {
     "answered": _table("answered 回答", "replied 答道", "explained 解释说", "admitted 承认说"),
     "said": _table("said 说", "whispered 小声说", "shouted 大声说", "called 喊", "sang 唱着说"),
     "laughed": _table(
-        "laughed 笑了",
-        "smiled 微笑了",
-        "clapped 拍手了",
-        "cheered 欢呼了",
+        "laughed 笑了起来",
+        "smiled 露出了微笑",
+        "clapped 拍起手来",
+        "cheered 欢呼起来",
         "giggled 咯咯笑了",
-        "whistled 吹口哨了",
+        "whistled 吹起口哨",
         "grinned 咧嘴笑了",
+        "gasped 惊叫起来",
     ),
-    "sighed": _table("sighed 叹气了", "frowned 皱眉了", "wept 哭了", "blushed 脸红了"),
-    "agreed": _table("agreed 答应了", "nodded 点头了", "hesitated 犹豫了", "refused 拒绝了"),
+    "sighed": _table("sighed 叹了口气", "frowned 皱起眉头", "wept 哭了起来", "blushed 红了脸"),
+    "agreed": _table("agreed 答应了", "nodded 点了点头", "hesitated 犹豫了一下", "refused 拒绝了"),
     "petted": _table("petted 摸了摸", "stroked 抚摸了", "tickled 挠了挠", "hugged 抱了抱"),
     # feelings and looks
     "happy": _table(
@@ -112,7 +135,7 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "worried 担心",
         "unhappy 伤心",
         "upset 苦恼",
-        "speechless 无话可说",
+        "gloomy 沮丧",
     ),
     "nice": _table(
         "nice 好看",
@@ -124,8 +147,8 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "simple 朴素",
         "beautiful 美丽",
     ),
-    "dirty": _table("dirty 脏", "wet 湿", "dusty 布满灰尘", "torn 破"),
-    "safe": _table("safe 安全", "dry 干燥", "clean 干净", "secret 保密", "hidden 隐蔽"),
+    "dirty": _table("dirty 脏", "wet 湿", "torn 破", "wrinkled 皱"),
+    "safe": _table("safe 安全", "dry 防潮", "clean 防尘", "secret 保密", "hidden 隐蔽"),
     "great": _table(
         "great 美好的",
         "good 不错的",
@@ -136,7 +159,7 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "quiet 安静的",
     ),
     "hard": _table("hard 艰难的", "bad 糟糕的", "difficult 不顺的", "terrible 倒霉的"),
-    "good": _table("good 很会", "great 特别会", "terrible 不太会", "quick 很快就学会"),
+    "good": _table("good 很会", "great 特别会", "excellent 非常会", "brilliant 最会"),
     "delicious": _table("delicious 美味", "tasty 好吃", "fresh 新鲜", "perfect 可口"),
     # stories, sounds, things around
     "scary": _table(
@@ -152,10 +175,10 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "bell 钟声",
         "train 火车声",
         "song 歌声",
-        "rooster 鸡叫",
+        "rooster 鸡叫声",
         "trumpet 号声",
         "violin 琴声",
-        "dog 狗叫",
+        "gong 锣声",
     ),
     "darker": _table(
         "darker 更暗", "brighter 更亮", "clearer 更清澈", "redder 更红", "grayer 更灰"
@@ -167,11 +190,12 @@ CHOICES: dict[str, tuple[Word, ...]] = {
         "entrance 入口",
         "corner 拐角",
         "steps 台阶",
-        "window 窗户",
+        "railing 栏杆",
         "fence 栅栏",
         "path 小路",
         "sign 路牌",
     ),
+    "pocket": _table("pocket 口袋", "backpack 书包", "hand 手", "lunchbox 饭盒", "wagon 小推车"),
     "ten": _table("ten 十", "five 五", "twenty 二十", "fifteen 十五", "thirty 三十", "forty 四十"),
     "water": _table("water 水", "milk 牛奶", "crumbs 面包屑", "treats 零食", "scraps 剩菜"),
     "stars": _table(

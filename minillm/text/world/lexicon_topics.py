@@ -2,7 +2,7 @@
 
 Every topic has the same number of places, objects, hiding places and foods, the likeliest first,
 and two neighbors: from time to time a document about the farm borrows from the garden or from the
-mountain, never from the school. Objects are small: each fits into every container.
+river, never from the school. Objects are small: each fits into every container.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ class Place(NamedTuple):
     """Where the story happens: "at the beach"; in Chinese a suffix may say "in" or "on"."""
 
     preposition: str
+    around: str  # "walked along the beach", "around the farm"
     en: str
     zh: str
-    zh_suffix: str  # 里, 上, or nothing to say: 在海滩, but 在森林里
+    zh_in: str  # the place where something happens: 海滩上, 森林里, but 港口 and 河边
 
 
 class Object(NamedTuple):
-    """What the story is about."""
+    """What the story is about; in Chinese it is counted by its measure word."""
 
     en: str
     plural: str
@@ -40,9 +41,9 @@ class Hiding(NamedTuple):
 class Food(NamedTuple):
     """Something to eat, "some bread" or "some grapes"."""
 
+    agreement: str  # "they" were delicious, or "it" was
     en: str
     zh: str
-    plural: bool  # "they were delicious", not "it was delicious"
 
 
 class Topic(NamedTuple):
@@ -50,348 +51,200 @@ class Topic(NamedTuple):
 
     name: str
     zh: str  # for labels
-    neighbors: tuple[str, str]
+    neighbors: tuple[str, ...]
     places: tuple[Place, ...]
     objects: tuple[Object, ...]
     hiding_places: tuple[Hiding, ...]
     foods: tuple[Food, ...]
 
 
+def _topic(
+    name: str, neighbors: str, *, places: str, objects: str, hiding: str, foods: str
+) -> Topic:
+    """Read a topic from rows between slashes, whose columns are the fields of their type."""
+
+    def rows(text: str) -> list[list[str]]:
+        return [part.split() for part in text.split("/")]
+
+    en, zh = name.split()
+    return Topic(
+        name=en,
+        zh=zh,
+        neighbors=tuple(neighbors.split()),
+        places=tuple(Place(*columns) for columns in rows(places)),
+        objects=tuple(Object(*columns) for columns in rows(objects)),
+        hiding_places=tuple(Hiding(*columns) for columns in rows(hiding)),
+        foods=tuple(Food(*columns) for columns in rows(foods)),
+    )
+
+
 TOPICS = (
-    Topic(
-        "farm",
-        "农场",
-        ("garden", "mountain"),
-        (
-            Place("on", "farm", "农场", "里"),
-            Place("in", "barn", "谷仓", "里"),
-            Place("in", "stable", "马厩", "里"),
+    _topic(
+        "farm 农场",
+        "garden river",
+        places=(
+            "on around farm 农场 农场里 / in around meadow 草地 草地上 / "
+            "in around field 田野 田野上"
         ),
-        (
-            Object("egg", "eggs", "彩蛋", "枚"),
-            Object("bell", "bells", "铃铛", "个"),
-            Object("ribbon", "ribbons", "丝带", "条"),
-            Object("horseshoe", "horseshoes", "马蹄铁", "块"),
-            Object("brush", "brushes", "刷子", "把"),
-            Object("doll", "dolls", "布娃娃", "个"),
+        objects=(
+            "egg eggs 彩蛋 枚 / bell bells 铃铛 个 / ribbon ribbons 丝带 条 / "
+            "horseshoe horseshoes 马蹄铁 块 / brush brushes 刷子 把 / doll dolls 布娃娃 个"
         ),
-        (
-            Hiding("behind", "haystack", "草垛", "后面"),
-            Hiding("under", "cart", "板车", "下面"),
-            Hiding("behind", "tractor", "拖拉机", "后面"),
-        ),
-        (
-            Food("carrots", "胡萝卜", True),
-            Food("corn", "玉米", False),
-            Food("porridge", "燕麦粥", False),
-        ),
+        hiding="behind haystack 草垛 后面 / behind barn 谷仓 后面 / behind tractor 拖拉机 后面",
+        foods="they carrots 胡萝卜 / it corn 玉米 / it porridge 燕麦粥",
     ),
-    Topic(
-        "park",
-        "公园",
-        ("garden", "school"),
-        (
-            Place("in", "park", "公园", "里"),
-            Place("on", "playground", "操场", "上"),
-            Place("at", "zoo", "动物园", "里"),
+    _topic(
+        "park 公园",
+        "garden market",
+        places=(
+            "in around park 公园 公园里 / on around playground 操场 操场上 / "
+            "at around zoo 动物园 动物园里"
         ),
-        (
-            Object("ball", "balls", "皮球", "个"),
-            Object("marble", "marbles", "弹珠", "颗"),
-            Object("whistle", "whistles", "哨子", "个"),
-            Object("puppet", "puppets", "木偶", "个"),
-            Object("frisbee", "frisbees", "飞盘", "个"),
-            Object("drum", "drums", "小鼓", "面"),
+        objects=(
+            "ball balls 皮球 个 / marble marbles 弹珠 颗 / whistle whistles 哨子 个 / "
+            "puppet puppets 木偶 个 / frisbee frisbees 飞盘 个 / drum drums 小鼓 面"
         ),
-        (
-            Hiding("under", "bench", "长椅", "下面"),
-            Hiding("behind", "statue", "雕像", "后面"),
-            Hiding("under", "slide", "滑梯", "下面"),
-        ),
-        (
-            Food("popcorn", "爆米花", False),
-            Food("pretzels", "椒盐卷饼", True),
-            Food("candy", "糖果", False),
-        ),
+        hiding="under bench 长椅 下面 / behind statue 雕像 后面 / under slide 滑梯 下面",
+        foods="it popcorn 爆米花 / they pretzels 椒盐卷饼 / it candy 糖果",
     ),
-    Topic(
-        "forest",
-        "森林",
-        ("mountain", "river"),
-        (
-            Place("in", "forest", "森林", "里"),
-            Place("in", "clearing", "林间空地", "上"),
-            Place("in", "jungle", "丛林", "里"),
+    _topic(
+        "forest 森林",
+        "mountain river",
+        places=(
+            "in around forest 森林 森林里 / in around clearing 林间空地 林间空地上 / "
+            "in around jungle 丛林 丛林里"
         ),
-        (
-            Object("leaf", "leaves", "叶子", "片"),
-            Object("acorn", "acorns", "橡果", "颗"),
-            Object("lantern", "lanterns", "灯笼", "盏"),
-            Object("pinecone", "pinecones", "松果", "颗"),
-            Object("mushroom", "mushrooms", "蘑菇", "个"),
-            Object("arrow", "arrows", "箭头", "个"),
+        objects=(
+            "leaf leaves 叶子 片 / acorn acorns 橡果 颗 / lantern lanterns 灯笼 盏 / "
+            "pinecone pinecones 松果 颗 / mushroom mushrooms 蘑菇 个 / arrow arrows 箭头 个"
         ),
-        (
-            Hiding("under", "oak", "橡树", "下面"),
-            Hiding("behind", "stump", "树桩", "后面"),
-            Hiding("under", "ferns", "蕨草丛", "下面"),
-        ),
-        (
-            Food("berries", "浆果", True),
-            Food("nuts", "坚果", True),
-            Food("honey", "蜂蜜", False),
-        ),
+        hiding="under oak 橡树 下面 / behind stump 树桩 后面 / under ferns 蕨草丛 下面",
+        foods="they berries 浆果 / they nuts 坚果 / it honey 蜂蜜",
     ),
-    Topic(
-        "beach",
-        "海滩",
-        ("harbor", "river"),
-        (
-            Place("at", "beach", "海滩", "上"),
-            Place("on", "island", "小岛", "上"),
-            Place("on", "coast", "海岸", "上"),
+    _topic(
+        "beach 海滩",
+        "harbor mountain",
+        places=(
+            "at along beach 海滩 海滩上 / on around island 小岛 小岛上 / on along coast 海岸 海岸上"
         ),
-        (
-            Object("shell", "shells", "贝壳", "枚"),
-            Object("pebble", "pebbles", "鹅卵石", "颗"),
-            Object("spade", "spades", "小铲子", "把"),
-            Object("pearl", "pearls", "珍珠", "颗"),
-            Object("bottle", "bottles", "瓶子", "个"),
-            Object("seahorse", "seahorses", "玩具海马", "只"),
+        objects=(
+            "shell shells 贝壳 枚 / pebble pebbles 鹅卵石 颗 / spade spades 小铲子 把 / "
+            "pearl pearls 珍珠 颗 / bottle bottles 瓶子 个 / fan fans 扇子 把"
         ),
-        (
-            Hiding("behind", "dune", "沙丘", "后面"),
-            Hiding("behind", "rock", "礁石", "后面"),
-            Hiding("under", "umbrella", "遮阳伞", "下面"),
-        ),
-        (
-            Food("sandwiches", "三明治", True),
-            Food("melon", "甜瓜", False),
-            Food("pineapple", "菠萝", False),
-        ),
+        hiding="behind dune 沙丘 后面 / behind rock 礁石 后面 / under umbrella 遮阳伞 下面",
+        foods="they sandwiches 三明治 / it melon 甜瓜 / it pineapple 菠萝",
     ),
-    Topic(
-        "school",
-        "学校",
-        ("park", "workshop"),
-        (
-            Place("at", "school", "学校", "里"),
-            Place("in", "library", "图书馆", "里"),
-            Place("in", "museum", "博物馆", "里"),
+    _topic(
+        "school 学校",
+        "workshop castle",
+        places=(
+            "at around school 学校 学校里 / in around library 图书馆 图书馆里 / "
+            "in around museum 博物馆 博物馆里"
         ),
-        (
-            Object("book", "books", "书", "本"),
-            Object("pencil", "pencils", "铅笔", "支"),
-            Object("crayon", "crayons", "蜡笔", "支"),
-            Object("notebook", "notebooks", "笔记本", "个"),
-            Object("ruler", "rulers", "尺子", "把"),
-            Object("eraser", "erasers", "橡皮", "块"),
+        objects=(
+            "book books 图画书 本 / pencil pencils 铅笔 支 / crayon crayons 蜡笔 支 / "
+            "notebook notebooks 笔记本 个 / ruler rulers 尺子 把 / eraser erasers 橡皮 块"
         ),
-        (
-            Hiding("under", "desk", "书桌", "下面"),
-            Hiding("behind", "curtain", "窗帘", "后面"),
-            Hiding("behind", "bookcase", "书柜", "后面"),
-        ),
-        (
-            Food("apples", "苹果", True),
-            Food("cookies", "饼干", True),
-            Food("soup", "热汤", False),
-        ),
+        hiding="under desk 书桌 下面 / behind curtain 窗帘 后面 / behind bookcase 书柜 后面",
+        foods="they apples 苹果 / they cookies 饼干 / it soup 热汤",
     ),
-    Topic(
-        "garden",
-        "花园",
-        ("farm", "park"),
-        (
-            Place("in", "garden", "花园", "里"),
-            Place("in", "orchard", "果园", "里"),
-            Place("in", "vineyard", "葡萄园", "里"),
+    _topic(
+        "garden 花园",
+        "park river",
+        places=(
+            "in around garden 花园 花园里 / in around orchard 果园 果园里 / "
+            "in around vineyard 葡萄园 葡萄园里"
         ),
-        (
-            Object("tulip", "tulips", "郁金香", "朵"),
-            Object("rose", "roses", "玫瑰", "朵"),
-            Object("seed", "seeds", "种子", "粒"),
-            Object("daisy", "daisies", "雏菊", "朵"),
-            Object("glove", "gloves", "手套", "只"),
-            Object("petal", "petals", "花瓣", "片"),
+        objects=(
+            "tulip tulips 郁金香 朵 / rose roses 玫瑰 朵 / seed seeds 种子 粒 / "
+            "daisy daisies 雏菊 朵 / glove gloves 手套 只 / petal petals 花瓣 片"
         ),
-        (
-            Hiding("behind", "hedge", "树篱", "后面"),
-            Hiding("under", "bush", "灌木", "下面"),
-            Hiding("behind", "well", "水井", "后面"),
-        ),
-        (
-            Food("strawberries", "草莓", True),
-            Food("tomatoes", "番茄", True),
-            Food("cherries", "樱桃", True),
-        ),
+        hiding="behind hedge 树篱 后面 / under bush 灌木 下面 / behind well 水井 后面",
+        foods="they strawberries 草莓 / they tomatoes 番茄 / they cherries 樱桃",
     ),
-    Topic(
-        "river",
-        "河流",
-        ("forest", "beach"),
-        (
-            Place("by", "river", "河", "边"),
-            Place("by", "lake", "湖", "边"),
-            Place("by", "pond", "池塘", "边"),
+    _topic(
+        "river 河流",
+        "forest garden",
+        places=(
+            "by along river 河边 河边 / by around lake 湖边 湖边 / by around pond 池塘边 池塘边"
         ),
-        (
-            Object("feather", "feathers", "羽毛", "根"),
-            Object("stone", "stones", "石头", "块"),
-            Object("cup", "cups", "杯子", "个"),
-            Object("bead", "beads", "珠子", "颗"),
-            Object("flute", "flutes", "笛子", "支"),
-            Object("knife", "knives", "小刀", "把"),
+        objects=(
+            "feather feathers 羽毛 根 / stone stones 石头 块 / cup cups 杯子 个 / "
+            "bead beads 珠子 颗 / flute flutes 笛子 支 / net nets 渔网 张"
         ),
-        (
-            Hiding("under", "bridge", "小桥", "下面"),
-            Hiding("under", "willow", "柳树", "下面"),
-            Hiding("behind", "waterfall", "瀑布", "后面"),
-        ),
-        (
-            Food("noodles", "面条", True),
-            Food("rice", "米饭", False),
-            Food("dumplings", "饺子", True),
-        ),
+        hiding="under bridge 小桥 下面 / under willow 柳树 下面 / behind waterfall 瀑布 后面",
+        foods="they noodles 面条 / it rice 米饭 / they dumplings 饺子",
     ),
-    Topic(
-        "market",
-        "集市",
-        ("harbor", "workshop"),
-        (
-            Place("at", "market", "集市", "上"),
-            Place("in", "village", "村子", "里"),
-            Place("at", "fair", "庙会", "上"),
+    _topic(
+        "market 集市",
+        "park garden",
+        places=(
+            "at around market 集市 集市上 / in around village 村子 村子里 / "
+            "at around fair 庙会 庙会上"
         ),
-        (
-            Object("candle", "candles", "蜡烛", "支"),
-            Object("mirror", "mirrors", "镜子", "面"),
-            Object("necklace", "necklaces", "项链", "条"),
-            Object("plate", "plates", "盘子", "个"),
-            Object("teapot", "teapots", "茶壶", "把"),
-            Object("purse", "purses", "钱包", "个"),
+        objects=(
+            "candle candles 蜡烛 支 / mirror mirrors 镜子 面 / "
+            "necklace necklaces 项链 条 / plate plates 盘子 个 / teapot teapots 茶壶 把 / "
+            "purse purses 钱包 个"
         ),
-        (
-            Hiding("under", "table", "桌子", "下面"),
-            Hiding("behind", "stall", "货摊", "后面"),
-            Hiding("inside", "tent", "帐篷", "里面"),
-        ),
-        (
-            Food("bread", "面包", False),
-            Food("grapes", "葡萄", True),
-            Food("peaches", "桃子", True),
-        ),
+        hiding="under table 桌子 下面 / behind stall 货摊 后面 / inside tent 帐篷 里面",
+        foods="it bread 面包 / they grapes 葡萄 / they peaches 桃子",
     ),
-    Topic(
-        "mountain",
-        "山",
-        ("forest", "farm"),
-        (
-            Place("on", "mountain", "高山", "上"),
-            Place("in", "valley", "山谷", "里"),
-            Place("on", "hill", "小山坡", "上"),
+    _topic(
+        "mountain 山",
+        "forest river",
+        places=(
+            "on around mountain 高山 高山上 / in around valley 山谷 山谷里 / "
+            "on around hill 小山坡 小山坡上"
         ),
-        (
-            Object("crystal", "crystals", "水晶", "块"),
-            Object("torch", "torches", "火把", "支"),
-            Object("coin", "coins", "硬币", "枚"),
-            Object("telescope", "telescopes", "望远镜", "架"),
-            Object("medal", "medals", "奖章", "枚"),
-            Object("compass", "compasses", "指南针", "个"),
+        objects=(
+            "crystal crystals 水晶 块 / torch torches 火把 支 / coin coins 硬币 枚 / "
+            "telescope telescopes 望远镜 架 / medal medals 奖章 枚 / "
+            "compass compasses 指南针 个"
         ),
-        (
-            Hiding("inside", "cave", "山洞", "里面"),
-            Hiding("behind", "boulder", "巨石", "后面"),
-            Hiding("under", "pine", "松树", "下面"),
-        ),
-        (
-            Food("cheese", "奶酪", False),
-            Food("chocolate", "巧克力", False),
-            Food("raisins", "葡萄干", True),
-        ),
+        hiding="inside cave 山洞 里面 / behind boulder 巨石 后面 / under pine 松树 下面",
+        foods="it cheese 奶酪 / it chocolate 巧克力 / they raisins 葡萄干",
     ),
-    Topic(
-        "harbor",
-        "港口",
-        ("beach", "market"),
-        (
-            Place("at", "harbor", "港口", ""),
-            Place("on", "pier", "码头", "上"),
-            Place("at", "lighthouse", "灯塔", "下"),
+    _topic(
+        "harbor 港口",
+        "beach market",
+        places=(
+            "at around harbor 港口 港口 / on along pier 码头 码头上 / "
+            "at around lighthouse 灯塔 灯塔下"
         ),
-        (
-            Object("map", "maps", "地图", "张"),
-            Object("flag", "flags", "旗子", "面"),
-            Object("rope", "ropes", "绳子", "根"),
-            Object("hook", "hooks", "钩子", "个"),
-            Object("lamp", "lamps", "油灯", "盏"),
-            Object("anchor", "anchors", "铁锚", "个"),
+        objects=(
+            "map maps 地图 张 / flag flags 旗子 面 / rope ropes 绳子 根 / "
+            "hook hooks 钩子 个 / lamp lamps 油灯 盏 / anchor anchors 铁锚 个"
         ),
-        (
-            Hiding("under", "boat", "小船", "下面"),
-            Hiding("under", "sail", "船帆", "下面"),
-            Hiding("behind", "mast", "桅杆", "后面"),
-        ),
-        (
-            Food("fish", "烤鱼", False),
-            Food("crackers", "咸饼干", True),
-            Food("shrimps", "大虾", True),
-        ),
+        hiding="under boat 小船 下面 / under sail 船帆 下面 / behind mast 桅杆 后面",
+        foods="it fish 烤鱼 / they crackers 咸饼干 / they shrimps 大虾",
     ),
-    Topic(
-        "workshop",
-        "工坊",
-        ("school", "castle"),
-        (
-            Place("in", "workshop", "工坊", "里"),
-            Place("at", "mill", "磨坊", "里"),
-            Place("in", "garage", "车库", "里"),
+    _topic(
+        "workshop 工坊",
+        "school castle",
+        places=(
+            "in around workshop 工坊 工坊里 / at around mill 磨坊 磨坊里 / "
+            "in around garage 车库 车库里"
         ),
-        (
-            Object("key", "keys", "钥匙", "把"),
-            Object("button", "buttons", "纽扣", "颗"),
-            Object("wheel", "wheels", "轮子", "个"),
-            Object("hammer", "hammers", "锤子", "把"),
-            Object("clock", "clocks", "闹钟", "个"),
-            Object("magnet", "magnets", "磁铁", "块"),
+        objects=(
+            "key keys 钥匙 把 / button buttons 纽扣 颗 / wheel wheels 轮子 个 / "
+            "hammer hammers 锤子 把 / clock clocks 闹钟 个 / magnet magnets 磁铁 块"
         ),
-        (
-            Hiding("under", "ladder", "梯子", "下面"),
-            Hiding("behind", "stove", "火炉", "后面"),
-            Hiding("behind", "machine", "机器", "后面"),
-        ),
-        (
-            Food("pancakes", "煎饼", True),
-            Food("pudding", "布丁", False),
-            Food("sausages", "香肠", True),
-        ),
+        hiding="under ladder 梯子 下面 / behind stove 火炉 后面 / behind machine 机器 后面",
+        foods="they pancakes 煎饼 / it pudding 布丁 / they sausages 香肠",
     ),
-    Topic(
-        "castle",
-        "城堡",
-        ("mountain", "workshop"),
-        (
-            Place("in", "castle", "城堡", "里"),
-            Place("in", "tower", "塔楼", "里"),
-            Place("in", "palace", "宫殿", "里"),
+    _topic(
+        "castle 城堡",
+        "workshop school",
+        places=(
+            "in around castle 城堡 城堡里 / in around tower 塔楼 塔楼里 / "
+            "in around palace 宫殿 宫殿里"
         ),
-        (
-            Object("ring", "rings", "戒指", "枚"),
-            Object("crown", "crowns", "王冠", "顶"),
-            Object("mask", "masks", "面具", "张"),
-            Object("jewel", "jewels", "宝石", "颗"),
-            Object("goblet", "goblets", "酒杯", "只"),
-            Object("scroll", "scrolls", "卷轴", "个"),
+        objects=(
+            "ring rings 戒指 枚 / crown crowns 王冠 顶 / mask masks 面具 张 / "
+            "jewel jewels 宝石 颗 / goblet goblets 酒杯 只 / scroll scrolls 卷轴 个"
         ),
-        (
-            Hiding("behind", "throne", "宝座", "后面"),
-            Hiding("behind", "pillar", "柱子", "后面"),
-            Hiding("under", "staircase", "楼梯", "下面"),
-        ),
-        (
-            Food("cake", "蛋糕", False),
-            Food("jelly", "果冻", False),
-            Food("plums", "李子", True),
-        ),
+        hiding="behind throne 宝座 后面 / behind pillar 柱子 后面 / under staircase 楼梯 下面",
+        foods="it cake 蛋糕 / it jelly 果冻 / they plums 李子",
     ),
 )

@@ -33,19 +33,18 @@ _ZIPF_SCALE = 10_000  # weights are integers: 10000 / (rank + 2), rounded
 _OWN, _NEIGHBOR = 8, 1  # a topic's own values against those of each of its two neighbors
 
 _OPENING = ("object", "meet", "clothing", "animal")
-_OPENING_WEIGHTS = {"object": 5, "meet": 6, "clothing": 3, "animal": 2, "hide": 5}
+_OPENING_WEIGHTS = {"object": 5, "meet": 6, "clothing": 3, "animal": 2, "hide": 8}
 _MIDDLE_WEIGHTS = {
-    "play": 4,
-    "walk": 4,
-    "eat": 5,
-    "tell": 4,
-    "animal_act": 4,
-    "sky": 3,
-    "rest": 3,
+    "play": 40,
+    "walk": 40,
+    "eat": 50,
+    "tell": 40,
+    "animal_act": 40,
+    "sky": 30,
+    "rest": 30,
 }
 _N_MIDDLE = 3  # at most so many events between hiding and searching
-_LEAVE_MIDDLE = (6, 14, 30, 1)  # weight of ending the middle after 0, 1, 2, 3 events
-_LATE = ("clothing", "animal", "eat")  # what can be remembered once the search is over
+_LEAVE_MIDDLE = (14, 34, 70, 1)  # weight of ending the middle after 0, 1, 2, 3 events
 
 
 def zipf(n_values: int) -> tuple[int, ...]:
@@ -141,12 +140,12 @@ def _middle_arcs(kept: tuple[str, ...], told: tuple[str, ...]) -> Iterable[Arc]:
 def _search_arcs(phase: str, seen: tuple[str, ...]) -> Iterable[Arc]:
     """After the question comes an answer, then perhaps a search, then the end of it."""
     if phase == "ask":
-        yield Arc("answer", 3, ("hint", seen))
+        yield Arc("answer", 5, ("hint", seen))
     if phase != "search":
-        yield Arc("search", 4, ("search", seen))
+        yield Arc("search", 5, ("search", seen))
     if phase != "ask":
-        yield Arc("found", 4, ("found", seen))
-        yield Arc("lost", 2, ("lost", seen))
+        yield Arc("found", 12, ("found", seen))
+        yield Arc("lost", 4, ("lost", seen))
 
 
 def _late_arcs(ending: str, seen: tuple[str, ...]) -> Iterable[Arc]:
@@ -156,23 +155,27 @@ def _late_arcs(ending: str, seen: tuple[str, ...]) -> Iterable[Arc]:
         if memory in seen:
             rest = tuple(other for other in seen if other != memory)
             yield Arc(event, 5, (ending, rest))
-    tale = ("tell",) if "tell" in seen else ()
-    yield Arc("happy" if ending == "found" else "sad", 5, ("home", tale))
+    open_ends = (ending, "day", *(memory for memory in seen if memory == "tell"))
+    yield Arc("happy" if ending == "found" else "sad", 5, ("home", open_ends))
 
 
-def _night_arcs(phase: str, tale: tuple[str, ...]) -> Iterable[Arc]:
-    """Back home: supper, a dream, the diary, the days after; each may be left out."""
-    if phase == "home":
-        yield Arc("supper", 6, ("evening", tale))
-    if phase in ("home", "evening"):
-        yield Arc("diary", 8, ("night", tale))
-        if tale:
-            yield Arc("dream", 4, ("night", ()))
-    if phase == "night":
-        yield Arc("dream", 2, ("morning", ())) if tale else Arc("letter", 2, ("over", ()))
-    if phase in ("evening", "morning"):
-        yield Arc("letter", 3, ("over", ()))
-    yield Arc(END, 1 if phase == "home" else 3, ("over", ()))
+def _night_arcs(stage: str, open_ends: tuple[str, ...]) -> Iterable[Arc]:
+    """Back home: the day is told once more, and then or before the thing or the tale."""
+    no_day = tuple(end for end in open_ends if end != "day")
+    only_day = tuple(end for end in open_ends if end == "day")
+    if "day" in open_ends:
+        yield Arc("diary", 10, ("night", no_day))
+        yield Arc("memory", 3, ("over", ()))
+    if "found" in open_ends or "lost" in open_ends:
+        if stage == "home":
+            yield Arc("supper", 5, ("evening", only_day))
+        yield Arc("picture", 3, ("night", only_day))
+        yield Arc("letter", 1, ("over", ()))
+    if "lost" in open_ends:
+        yield Arc("returned", 9, ("over", ()))
+    if "tell" in open_ends:
+        yield Arc("dream", 5, ("night", only_day))
+    yield Arc(END, 2 if "day" in open_ends else 8, ("over", ()))
 
 
 def _script() -> dict[State, tuple[Arc, ...]]:

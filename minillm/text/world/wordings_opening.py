@@ -1,4 +1,4 @@
-"""How the opening is told: who comes where and when, with what, and what is hidden."""
+"""How the opening is told: who comes where and when, and with what."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPENING: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "{person} was {at_place} the {place} on {article_weather} {weather} {time} .",
-            "{person} 在 {in_place} ， 那 是 一 个 {weather} {time} 。",
+            "一 个 {weather} {time} ， {person} 待 在 {in_place} 。",
         ),
         row(
             3,
@@ -30,6 +30,11 @@ OPENING: dict[str, tuple[Row, ...]] = {
             2,
             "once , on {article_weather} {weather} {time} , {person} {walked} to the {place} .",
             "有 一 次 ， 在 一 个 {weather} {time} ， {person} {walked} {place} 。",
+        ),
+        row(
+            2,
+            "{person} spent {article_weather} {weather} {time} {at_place} the {place} .",
+            "{person} 在 {in_place} 度过了 一 个 {weather} {time} 。",
         ),
     ),
     "object": (
@@ -58,6 +63,11 @@ OPENING: dict[str, tuple[Row, ...]] = {
             "{person} {proudly} carried {article} {size} {color} {object} .",
             "{person} {proudly} 带着 {number} {measure} {size} {color} {object} 。",
         ),
+        row(
+            2,
+            "in {hers} {pocket} there {was} {article} {size} {color} {object} .",
+            "{she} 的 {pocket} 里 有 {number} {measure} {size} {color} {object} 。",
+        ),
     ),
     "meet": (
         row(
@@ -85,6 +95,16 @@ OPENING: dict[str, tuple[Row, ...]] = {
             "{she} {waved} to {hers} {relation} {other} .",
             "{she} 向 {she} 的 {relation} {other} {waved} 。",
         ),
+        row(
+            2,
+            "soon {hers} {relation} {other} came to join {her} .",
+            "很快 ， {she} 的 {relation} {other} 来 找 {she} 了 。",
+        ),
+        row(
+            3,
+            '" hello , {person} ! " {said} {hers} {relation} {other} .',
+            "“ 你好 ， {person} ！ ” {she} 的 {relation} {other} {said} 。",
+        ),
     ),
     "clothing": (
         row(
@@ -100,12 +120,12 @@ OPENING: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "{other_hers} {clothing_color} {clothing} looked {nice} .",
-            "{other_she} 的 {clothing_color} {clothing} 很 {nice} 。",
+            "{other_she} 的 {clothing_color} {clothing} 看上去 很 {nice} 。",
         ),
         row(
             3,
-            "{person} {liked} {other_hers} {clothing_color} {clothing} .",
-            "{person} {liked} {other_she} 的 {clothing_color} {clothing} 。",
+            "{she} {liked} {other_hers} {clothing_color} {clothing} .",
+            "{she} {liked} {other_she} 的 {clothing_color} {clothing} 。",
         ),
         row(
             2,
@@ -122,7 +142,8 @@ OPENING: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "suddenly , {article_trait} {animal_trait} {animal} {rushed} past the {gate} .",
-            "突然 ， 一 {measure_animal} {animal_trait} {animal} 从 {gate} 旁边 {rushed} 过 。",
+            "突然 ， 一 {measure_animal} {animal_trait} {animal} 从 {gate} 旁边 {rushed} 了 "
+            "过去 。",
         ),
         row(
             3,
@@ -134,12 +155,17 @@ OPENING: dict[str, tuple[Row, ...]] = {
             "{person} heard a noise , and {article_trait} {animal_trait} {animal} appeared .",
             "{person} 听见 响声 ， 原来 来了 一 {measure_animal} {animal_trait} {animal} 。",
         ),
+        row(
+            2,
+            "there was {article_trait} {animal_trait} {animal} near the {gate} .",
+            "{gate} 旁边 有 一 {measure_animal} {animal_trait} {animal} 。",
+        ),
     ),
     "hide": (
         row(
             4,
-            "{person} put the {color} {object} in {article_container} {container_color} {container} "
-            "{under} the {hiding_place} .",
+            "{person} put the {color} {object} in {article_container} {container_color} "
+            "{container} {under} the {hiding_place} .",
             "{person} 把 {color} {object} 放进 {hiding_place} {side} 的 {container_color} "
             "{container} 里 。",
         ),
@@ -162,6 +188,13 @@ OPENING: dict[str, tuple[Row, ...]] = {
             "{container} and hid the {object} there .",
             "{person} 在 {hiding_place} {side} 找到 一 {measure_container} {container_color} "
             "{container} ， 把 {object} 藏 了 进去 。",
+        ),
+        row(
+            2,
+            "as a surprise for {other} , {person} hid the {object} in {article_container} "
+            "{container_color} {container} {under} the {hiding_place} .",
+            "为了 给 {other} 一 个 惊喜 ， {person} 把 {object} 藏 在 {hiding_place} {side} 的 "
+            "{container_color} {container} 里 。",
         ),
         row(
             3,

@@ -17,14 +17,19 @@ SEARCH: dict[str, tuple[Row, ...]] = {
             "“ 现在 可以 给 我 {object} 吗 ？ ” {other} {asked} 。",
         ),
         row(
+            2,
+            '" can you show me the {size} {object} ? " {asked} {other} .',
+            "“ 能 给 我 看看 {those} {measure} {size} {object} 吗 ？ ” {other} {asked} 。",
+        ),
+        row(
             3,
             "{other} wanted to see the {size} {object} again .",
-            "{other} 想 再 看看 {size} {object} 。",
+            "{other} 想 再 看看 {those} {measure} {size} {object} 。",
         ),
         row(
             3,
             "{other} asked {person} for the {color} {object} .",
-            "{other} 向 {person} 要 {color} {object} 。",
+            "{other} 向 {person} 要 {those} {measure} {color} {object} 。",
         ),
     ),
     "answer": (
@@ -47,15 +52,15 @@ SEARCH: dict[str, tuple[Row, ...]] = {
         ),
         row(
             2,
-            "{person} pointed to the {hiding_place} .",
-            "{person} 指了指 {hiding_place} 。",
+            "{person} only pointed to the {hiding_place} .",
+            "{person} 只 指了指 {hiding_place} 。",
         ),
     ),
     "hint": (
         row(
             3,
             '" now look in the {container_color} {container} ! " {said} {person} .',
-            "“ 现在 看看 {container_color} {container} 里 吧 ！ ” {person} {said} 。",
+            "“ 现在 看看 {container_color} {container} 里面 吧 ！ ” {person} {said} 。",
         ),
         row(
             3,
@@ -69,12 +74,18 @@ SEARCH: dict[str, tuple[Row, ...]] = {
             "{person} 告诉 {other} ， {hiding_place} {side} 有 一 {measure_container} "
             "{container_color} {container} 。",
         ),
+        row(
+            2,
+            "{person} gave {other} a hint and pointed to the {hiding_place} .",
+            "{person} 给了 {other} 一 个 提示 ， 指了指 {hiding_place} 。",
+        ),
     ),
     "search": (
         row(
             4,
-            "{other} ran to the {hiding_place} and looked into the {container_color} {container} .",
-            "{other} 跑到 {hiding_place} 那儿 ， 看了看 {container_color} {container} 里面 。",
+            "{other_she} ran to the {hiding_place} and looked into the {container_color} "
+            "{container} .",
+            "{other_she} 跑 到 {hiding_place} 那儿 ， 看了看 {container_color} {container} 里面 。",
         ),
         row(
             3,
@@ -88,9 +99,9 @@ SEARCH: dict[str, tuple[Row, ...]] = {
             "他们 一起 走 到 {hiding_place} 那儿 。",
         ),
         row(
-            2,
-            "{other} {slowly} opened the {container} {under} the {hiding_place} .",
-            "{other} {slowly} 打开 {hiding_place} {side} 的 {container} 。",
+            3,
+            "{other} {slowly} looked into the {container} {under} the {hiding_place} .",
+            "{other} {slowly} 看了看 {hiding_place} {side} 的 {container} 里面 。",
         ),
     ),
     "found": (
@@ -112,7 +123,17 @@ SEARCH: dict[str, tuple[Row, ...]] = {
         row(
             2,
             "inside , they found the {size} {color} {object} , just as before .",
-            "他们 在 里面 找到了 {size} {color} {object} ， 和 原来 一样 。",
+            "他们 在 里面 找到了 {those} {measure} {size} {color} {object} ， 和 原来 一样 。",
+        ),
+        row(
+            2,
+            "there {was} the {size} {object} , and {other} {laughed} .",
+            "{those} {measure} {size} {object} 就 在 那里 ， {other} {laughed} 。",
+        ),
+        row(
+            3,
+            '" there {it} {is} ! " {said} {other} .',
+            "“ 找到 {it} 了 ！ ” {other} {said} 。",
         ),
     ),
     "lost": (
@@ -131,6 +152,11 @@ SEARCH: dict[str, tuple[Row, ...]] = {
             2,
             "the {object} {was} not there , and {other} {sighed} .",
             "{object} 不 在 那里 ， {other} {sighed} 。",
+        ),
+        row(
+            2,
+            "{other_she} looked everywhere , but the {object} {was} gone .",
+            "{other_she} 到处 寻找 ， 可是 {object} 不见了 。",
         ),
     ),
 }

@@ -5,10 +5,16 @@ facts that are told in part ("balls": two or three), recalls, events in free ord
 with the same word of different slots.
 """
 
+import itertools
+import math
+from collections import defaultdict
+
 import pytest
 
+from minillm.text.world.exact import ExactModel
 from minillm.text.world.grammar import (
     END,
+    END_WORD,
     Arc,
     Choice,
     Fact,
@@ -60,7 +66,7 @@ def _wordings():
         "arrive": (Wording(3), Wording(2, ("manner",))),
         "object": (Wording(2), Wording(3), Wording(1)),
         "meet": (Wording(2), Wording(3)),
-        "sky": (Wording(1, ("hue",)),),
+        "sky": (Wording(1),),
         "found": (Wording(2), Wording(3)),
         "lost": (Wording(1), Wording(1)),
         "diary": (Wording(1),),
@@ -117,7 +123,7 @@ TEXTS = {
         "{number} {object} lay there .",
     ),
     "meet": ("then {other} came .", "{other} saw {person} ."),
-    "sky": ("the sky turned {hue} .",),
+    "sky": ("the sky turned red .",),
     "found": (
         "{person} laughed .",
         "{other} laughed .",
@@ -132,10 +138,7 @@ def toy_story():
     """Seven wordings of events in free order over eight facts."""
     return Story(
         facts=_facts(),
-        choices=(
-            Choice(name="manner", weights=(3, 2)),
-            Choice(name="hue", weights=(4, 2)),
-        ),
+        choices=(Choice(name="manner", weights=(3, 2)),),
         script=_script(),
         start="start",
         wordings=_wordings(),
@@ -148,6 +151,107 @@ def toy_language():
     return Language(
         name="toy",
         slots=_slots(),
-        choice_words={"manner": ("slowly", "gladly"), "hue": ("red", "grey")},
+        choice_words={"manner": ("slowly", "gladly")},
         texts=TEXTS,
     )
+
+
+def _skeletons(story, state, probability):
+    """Every way through the script from a state: probability and (event, wording) pairs."""
+    total = sum(arc.weight for arc in story.script[state])
+    for arc in story.script[state]:
+        here = probability * arc.weight / total
+        if arc.event == END:
+            yield here, ()
+            continue
+        wordings = story.wordings[arc.event]
+        for number, wording in enumerate(wordings):
+            share = here * wording.weight / sum(w.weight for w in wordings)
+            for rest, steps in _skeletons(story, arc.state, share):
+                yield rest, ((arc.event, number), *steps)
+
+
+def _scenes(story):
+    """Every scene with its probability."""
+    facts = {fact.name: fact for fact in story.facts}
+    names = list(facts)
+    for values in itertools.product(*(range(len(fact.values)) for fact in story.facts)):
+        scene = dict(zip(names, values, strict=True))
+        probability = 1.0
+        for name, value in scene.items():
+            cause = facts[name].cause
+            row = facts[name].weights[0 if cause is None else scene[cause]]
+            probability *= row[value] / sum(row)
+        if probability:
+            yield probability, scene
+
+
+def _say(language, line, scene, chosen):
+    """The words of one text in one scene."""
+    slots = {slot.name: slot for slot in language.slots}
+    for word in line.split():
+        name = word.strip("{}")
+        if not word.startswith("{"):
+            yield word
+        elif name in chosen:
+            yield language.choice_words[name][chosen[name]]
+        else:
+            (said,) = [
+                form.word
+                for form in slots[name].forms
+                if all(mask >> scene[fact] & 1 for fact, mask in form.when.items())
+            ]
+            yield said
+
+
+def _sayings(story, language, event, wording, scene):
+    """Every way to say a wording in a scene, one for each outcome of its choices: p and words."""
+    weights = {choice.name: choice.weights for choice in story.choices}
+    names = story.wordings[event][wording].choices
+    for values in itertools.product(*(range(len(weights[name])) for name in names)):
+        chosen = dict(zip(names, values, strict=True))
+        probability = math.prod(weights[n][v] / sum(weights[n]) for n, v in chosen.items())
+        yield probability, tuple(_say(language, language.texts[event][wording], scene, chosen))
+
+
+def enumerate_documents(story, language):
+    """The probability of every document together with every value of its topic and gender."""
+    joint = defaultdict(float)
+    skeletons = list(_skeletons(story, story.start, 1.0))
+    kinds = {step for _, steps in skeletons for step in steps}
+    for likelihood, scene in _scenes(story):
+        said = {step: list(_sayings(story, language, *step, scene)) for step in kinds}
+        hidden = scene["topic"], scene["gender"]
+        for probability, steps in skeletons:
+            documents = [(likelihood * probability, ())]
+            for step in steps:
+                documents = [(p * q, a + b) for p, a in documents for q, b in said[step]]
+            for weight, words in documents:
+                joint[words, hidden] += weight
+    return joint
+
+
+@pytest.fixture(scope="session")
+def toy_joint(toy_story, toy_language):
+    """The probability of every document with its topic and gender."""
+    return enumerate_documents(toy_story, toy_language)
+
+
+@pytest.fixture(scope="session")
+def toy_texts(toy_joint):
+    """The probability of every document."""
+    summed = defaultdict(float)
+    for (words, _), probability in toy_joint.items():
+        summed[(*words, END_WORD)] += probability
+    return summed
+
+
+@pytest.fixture(scope="session")
+def toy_exact(toy_story, toy_language):
+    return ExactModel(toy_story, toy_language)
+
+
+@pytest.fixture(scope="session")
+def toy_enumerate():
+    """The function that writes out every document of a story and a language."""
+    return enumerate_documents
