@@ -16,7 +16,7 @@ def settings(settings):
 
 @pytest.mark.parametrize("model", ["auto", "rnn"])
 def test_it_learns_is_judged_and_writes(run, settings, model):
-    _, said = run(model=model, steps=120)
+    run(model=model, steps=120)
     loaded = load_model(settings["out"])
     judged, stored = evaluate_checkpoint(loaded), loaded.description["run"]["validation"]
     assert judged.loss == pytest.approx(stored["loss"], rel=1e-6)
