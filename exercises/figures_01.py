@@ -17,7 +17,7 @@ def plot_zipf(
     line: tuple[float, float],
     *,
     fitted: tuple[int, int],
-    n_named: int = 9,
+    n_named: int = 8,
 ) -> Figure:
     """Plot the frequency of each word against its rank, and a power law through them.
 
@@ -26,7 +26,7 @@ def plot_zipf(
         marked: words drawn in another color, such as the stop words.
         line: (slope, intercept) of log10 frequency against log10 rank.
         fitted: first and last rank that the line was fitted to.
-        n_named: how many marked and how many other words are named, the most frequent ones.
+        n_named: the most words of each color that are named; as many as do not touch.
 
     Raises:
         ValueError: if there is no word.
@@ -46,17 +46,11 @@ def plot_zipf(
         (is_marked, VERMILLION, "stop words"),
     ):
         axes.plot(ranks[chosen], frequencies[chosen], ".", color=color, ms=5, label=label)
-        for place, i in enumerate(np.flatnonzero(chosen)[:n_named]):
-            below = chosen is is_marked
-            axes.annotate(
-                words[i],
-                (float(ranks[i]), float(frequencies[i])),
-                xytext=(0, (-16 if below else 9) - (9 if below else -9) * (place % 2)),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8.5,
-                color=color,
-            )
+        offset = -16 if chosen is is_marked else 10
+        for i in _spread(np.flatnonzero(chosen), n_named):
+            place = float(ranks[i]), float(frequencies[i])
+            style = {"textcoords": "offset points", "ha": "center", "fontsize": 9, "color": color}
+            axes.annotate(words[i], place, xytext=(0, offset), **style)
     slope, intercept = line
     ends = np.array(fitted, dtype=float)
     label = f"fit: frequency ∝ 1 / rank^{-slope:.2f}"
@@ -67,6 +61,15 @@ def plot_zipf(
     show_grid(axes, "both")
     axes.legend(loc="lower left")
     return figure
+
+
+def _spread(places: np.ndarray, n_most: int) -> list[int]:
+    """Choose places from the first on, each so far behind the last that two names fit."""
+    chosen: list[int] = []
+    for i in places.tolist():
+        if len(chosen) < n_most and (not chosen or i + 1 >= 1.8 * (chosen[-1] + 1)):
+            chosen.append(i)
+    return chosen
 
 
 @styled
@@ -91,7 +94,7 @@ def plot_cleaning(report: CleaningReport) -> Figure:
     left.set(xlabel="documents")
     left.set_xticks(range(max(np.add(changed, dropped)) + 1))
     left.set_yticks(places, [step.name for step in steps])
-    left.legend(loc="lower right")
+    left.legend(loc="center right")
     left.set_title("Documents")
     removed = [step.bytes_removed for step in steps]
     right.barh(places, removed, color=BLUE)

@@ -40,7 +40,7 @@ class Panel:
     log: Literal["", "x", "y", "xy"] = ""
     levels: Mapping[str, float] = field(default_factory=dict)
     y_range: tuple[float, float] | None = None
-    legend: Literal["best", "center left", "center right"] = "best"
+    legend: Literal["best", "center left", "center right", "lower right"] = "best"
 
 
 @styled

@@ -1,7 +1,8 @@
-"""Compute the numbers of TinyWorld and write them into docs/tinyworld.md.
+"""Compute the numbers of TinyWorld for docs/tinyworld.md, and the hashes that its tests expect.
 
     python scripts/world_numbers.py                      print the table
-    python scripts/world_numbers.py --write              and put it into the page
+    python scripts/world_numbers.py --write              and put both where they belong
+    python scripts/world_numbers.py --write-hashes       only the hashes, in a second
 
 To be run after the story or a language changed. 100,000 documents take a minute for each language.
 """
@@ -9,6 +10,8 @@ To be run after the story or a language changed. 100,000 documents take a minute
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from minillm.text.world import TinyWorld
 from minillm.text.world.report import entropy_report
 
 PAGE = Path(__file__).parents[1] / "docs" / "tinyworld.md"
+HASHES = Path(__file__).parents[1] / "tests" / "text" / "world" / "document_hashes.json"
+N_HASHED = 1000  # documents
 BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->\n"
 SEED = 2026  # any other gives the same up to the errors stated
 ROWS = {
@@ -53,6 +58,18 @@ def table(reports: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def document_hashes() -> dict[str, dict[str, int | str]]:
+    """Hash the first documents of a seed, in both languages."""
+    hashes: dict[str, dict[str, int | str]] = {}
+    for language in ("en", "zh"):
+        world, digest = TinyWorld(language, SEED), hashlib.sha256()
+        for number in range(N_HASHED):
+            digest.update(world.document(number).text.encode() + b"\n")
+        found = {"seed": SEED, "first": 0, "documents": N_HASHED, "sha256": digest.hexdigest()}
+        hashes[language] = found
+    return hashes
+
+
 def main() -> None:
     """Compute, print and perhaps write."""
     parser = argparse.ArgumentParser(description="Compute the numbers of TinyWorld.")
@@ -60,7 +77,12 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=20_000)
     parser.add_argument("--slow", type=int, default=5_000, help="documents for masked words")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write-hashes", action="store_true")
     arguments = parser.parse_args()
+    if arguments.write or arguments.write_hashes:
+        HASHES.write_text(json.dumps(document_hashes(), indent=1) + "\n", "utf-8")
+    if arguments.write_hashes:
+        return
     reports = {}
     for code, name in {"en": "English", "zh": "Chinese"}.items():
         world = TinyWorld(language=code, seed=SEED)

@@ -81,11 +81,11 @@ def test_a_picture_in_letters_and_in_blocks_shows_the_same():
 
 
 def test_the_entropy_is_one_line_of_json_with_the_promised_names(capsys):
-    (line,) = run(capsys, "--entropy", "--json", "--documents", "300").splitlines()
+    (line,) = run(capsys, "--entropy", "--json", "--documents", "150").splitlines()
     numbers = json.loads(line)
     difference = numbers["analytic_bits_per_document"] - numbers["monte_carlo_bits_per_document"]
     assert abs(difference) < 5 * numbers["standard_error"]
-    n_words = sum(len(document.words) for document in map(TinyWorld().document, range(300))) / 300
+    n_words = sum(len(document.words) for document in map(TinyWorld().document, range(150))) / 150
     assert numbers["bits_per_word"] == pytest.approx(
         numbers["analytic_bits_per_document"] / n_words, rel=0.05
     )
