@@ -14,7 +14,7 @@ def test_words_stand_at_their_rank():
     assert lines["stop words"] == [[1, 50]]
     assert lines["other words"] == [[2, 7], [3, 1]]
     assert lines["fit: frequency ∝ 1 / rank^1.00"][0] == [1, 100]
-    assert {text.get_text() for text in axes.texts} == {"the", "word", "rare"}
+    assert {text.get_text() for text in axes.texts} == {"the", "word"}  # "rare" would touch
     with pytest.raises(ValueError, match="at least one word"):
         plot_zipf({}, set(), (-1.0, 2.0), fitted=(1, 3))
 
