@@ -232,7 +232,10 @@ def summarize() -> dict[str, Any]:
 def _by_model(corpus: str) -> dict[str, dict[str, list[float]]]:
     """Return, for each model and budget, the bits per byte of the seeds in their order."""
     found: dict[str, dict[str, list[float]]] = {}
-    for line in sorted(read_results(), key=lambda line: line["seed"]):
+    order = {name: place for place, name in enumerate(RECIPES)}
+    lines = read_results()
+    lines.sort(key=lambda line: (order[line["model"]], line["budget_s"], line["seed"]))
+    for line in lines:
         if line["corpus"] == corpus:
             counted = not RECIPES[line["model"]].learning_rate
             budget = f"{line['cpu_s'] if counted else line['budget_s']:.3g}"

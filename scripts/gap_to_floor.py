@@ -1,7 +1,7 @@
 """Train on TinyWorld for 1, 5 and 20 CPU minutes and measure what is left to the exact floor.
 
-``python scripts/gap_to_floor.py`` trains the comparison's Transformer, one layer deeper, and
-writes ``assets/gap.json``: bits a word beside the exact bits of the same documents, for all words
+``python scripts/gap_to_floor.py`` trains the comparison's Transformer, one layer deeper, and its
+LSTM, and writes ``assets/gap.json``: bits a word beside the exact bits of the same documents, for all words
 and for those that the document has said before, and the loss curve, in which copying is a drop.
 What is finished is kept in ``runs/gap``; the same command continues.
 """
@@ -13,7 +13,7 @@ import json
 import math
 import platform
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,15 @@ from minillm.runtime import machine_signature
 from minillm.text.world import TinyWorld, WorldDocument
 
 WORK = ROOT / "runs" / "gap"
-MINUTES = (1, 5, 20)
 N_TEST = 400  # documents of the test split, which no run sees
-RECIPE = replace(
-    RECIPES["Transformer"],
-    architecture=dict(RECIPES["Transformer"].architecture) | {"n_layers": 3},
-)
+KINDS = {
+    "Transformer": replace(
+        RECIPES["Transformer"],
+        architecture=dict(RECIPES["Transformer"].architecture) | {"n_layers": 3},
+    ),
+    "LSTM": RECIPES["LSTM"],
+}
+RUNS = (("Transformer", 1), ("Transformer", 5), ("LSTM", 5), ("Transformer", 20))
 
 
 def word_costs(
@@ -60,11 +63,11 @@ def word_costs(
     return costs, exact, np.array(said)
 
 
-def measure(minutes: int) -> dict[str, Any]:
+def measure(kind: str, minutes: int) -> dict[str, Any]:
     """Train for some CPU minutes and compare with the exact bits of held-out documents."""
     data = prepared("world")
     losses: list[tuple[int, float, float]] = []
-    trial, start = Trial(data, RECIPE, 0), time.process_time()
+    trial, start = Trial(data, KINDS[kind], 0), time.process_time()
     model, cost = trial.train(
         60.0 * minutes,
         on_step=lambda result: losses.append(
@@ -80,6 +83,7 @@ def measure(minutes: int) -> dict[str, Any]:
     n_words = len(ours)
     is_copy = said & ~is_small.astype(bool)
     return {
+        "model": kind,
         "minutes": minutes,
         **{name: round(value, 1) for name, value in cost.items()},
         "bits_per_word": round(ours.sum() / n_words, 4),
@@ -109,19 +113,21 @@ def _thinned(losses: list[tuple[int, float, float]]) -> list[list[float]]:
 def main() -> None:
     """Measure what is missing and write the asset."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", nargs="+", type=int, default=list(MINUTES))
+    parser.add_argument("--models", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--minutes", nargs="+", type=int, default=[1, 5, 20])
     options = parser.parse_args()
     torch.set_num_threads(1)
     WORK.mkdir(parents=True, exist_ok=True)
-    for minutes in options.minutes:
-        path = WORK / f"{minutes}-minutes.json"
-        if not path.exists():
-            path.write_text(json.dumps(measure(minutes)), encoding="utf-8")
-    found = sorted(WORK.glob("*-minutes.json"), key=lambda path: int(path.stem.split("-")[0]))
+    for kind, minutes in RUNS:
+        path = WORK / f"{kind}-{minutes}.json"
+        if kind in options.models and minutes in options.minutes and not path.exists():
+            path.write_text(json.dumps(measure(kind, minutes)), encoding="utf-8")
+    found = [path for kind, n in RUNS if (path := WORK / f"{kind}-{n}.json").exists()]
     asset = {
         "command": "python scripts/gap_to_floor.py",
-        "recipe": {"family": RECIPE.family, **RECIPE.architecture, "dtype": DTYPE},
-        "machine": machine_signature() | {"python": platform.python_version(), "threads": 1},
+        "recipes": {name: asdict(recipe) for name, recipe in KINDS.items()},
+        "machine": machine_signature()
+        | {"python": platform.python_version(), "threads": 1, "dtype": DTYPE},
         "runs": [json.loads(path.read_text(encoding="utf-8")) for path in found],
     }
     text = json.dumps(asset, indent=1, ensure_ascii=False) + "\n"
