@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
+from minillm.batch import IGNORE_INDEX, Batch
 from minillm.config import find_family
-from minillm.data import PackedWindows, PreparedData, load_prepared, prepare_data
+from minillm.data import EndlessShuffle, PackedWindows, PreparedData, load_prepared, prepare_data
 from minillm.evaluation import Evaluation, evaluate_documents, xz_bits_per_byte
 from minillm.models.base import CountedModel, LanguageModel
 from minillm.objectives.causal import causal_batch
@@ -55,6 +57,8 @@ class Recipe:
     learning_rate: float = 0.0
     context_length: int = 256
     batch_tokens: int = 1024
+    weight_decay: float = 0.1
+    documents_in_batch: int | None = None  # one a row from its start; None: packed windows
 
 
 RECIPES = {
@@ -92,6 +96,9 @@ class Trial:
             batch_size=recipe.batch_tokens // recipe.context_length,
             seed=seed,
         )
+        if recipe.documents_in_batch is not None:
+            self.documents = data.documents("train")
+            self.order = EndlessShuffle(len(self.documents), seed=seed)
 
     def model(self) -> LanguageModel:
         """Build the model with the seed's first weights."""
@@ -122,14 +129,25 @@ class Trial:
             on_step(result)
         return model, {"cpu_s": time.process_time() - start, "n_steps": n_steps}
 
+    def batch_at(self, index: int) -> Batch:
+        """Return batch number ``index`` of the trial."""
+        size = self.recipe.documents_in_batch
+        if size is None:
+            bos_id = self.data.tokenizer.bos_id
+            return causal_batch(self.windows.batch_at(index), bos_id=bos_id)
+        numbers = (self.order.at(place)[1] for place in range(index * size, (index + 1) * size))
+        most = self.recipe.context_length + 1
+        rows = [torch.from_numpy(self.documents[number][:most]) for number in numbers]
+        ids = pad_sequence(rows, batch_first=True, padding_value=IGNORE_INDEX)
+        return Batch(inputs=ids[:, :-1].clamp(min=0), targets=ids[:, 1:])
+
     def _steps(self, model: LanguageModel, n_steps: int) -> Iterator[StepResult]:
         peak = self.recipe.learning_rate
-        optimizer = make_optimizer(model, name="adamw", learning_rate=peak, weight_decay=0.1)
-        n_warmup = min(50, n_steps // 10 + 1)
-        bos_id = self.data.tokenizer.bos_id
-        batches = (
-            [causal_batch(self.windows.batch_at(index), bos_id=bos_id)] for index in range(n_steps)
+        optimizer = make_optimizer(
+            model, name="adamw", learning_rate=peak, weight_decay=self.recipe.weight_decay
         )
+        n_warmup = min(50, n_steps // 10 + 1)
+        batches = ([self.batch_at(index)] for index in range(n_steps))
 
         def rate(step: int) -> float:
             return peak * warmup_stable_decay(
