@@ -104,6 +104,14 @@ def measure(kind: str, minutes: int) -> dict[str, Any]:
     }
 
 
+def _tokens_per_word() -> float:
+    """Return how many tokens a word of the test documents takes, ends included."""
+    tokenizer = prepared("world").tokenizer
+    documents = list(TinyWorld().documents(N_TEST, split="test"))
+    n_tokens = sum(len(tokenizer.encode_document(d.text)) - 1 for d in documents)
+    return n_tokens / sum(len(d.words) for d in documents)
+
+
 def _small_words(documents: list[WorldDocument]) -> set[str]:
     words, counts = np.unique([w for d in documents for w in d.words], return_counts=True)
     return set(words[np.argsort(-counts)[:40]].tolist())
@@ -133,6 +141,7 @@ def main() -> None:
         "recipes": {name: asdict(recipe) for name, recipe in KINDS.items()},
         "machine": machine_signature()
         | {"python": platform.python_version(), "threads": 1, "dtype": DTYPE},
+        "tokens_per_word": round(_tokens_per_word(), 5),
         "runs": [json.loads(path.read_text(encoding="utf-8")) for path in found],
     }
     text = json.dumps(asset, indent=1, ensure_ascii=False) + "\n"
