@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from minillm.attention import AttentionBackend, check_backend
 from minillm.batch import Batch
-from minillm.blocks import KVCache, TransformerBlock
+from minillm.blocks import KVCache, TransformerBlock, recorded_weights
 from minillm.config import DecoderConfig
 from minillm.linear import Linear
 from minillm.loss import linear_token_loss_sum, token_log_probs
@@ -190,9 +190,6 @@ class Decoder(LanguageModel):
     ) -> Tensor:
         """Return how much each position reads of each other, in every layer and head.
 
-        A hook shows each attention layer its own arguments again, so that the picture cannot
-        differ from what the forward pass does.
-
         Args:
             token_ids: (B, T) int64.
             document_ids: as in ``forward``.
@@ -201,23 +198,9 @@ class Decoder(LanguageModel):
         Returns:
             (L, B, H, T, T): rows (queries) sum to 1.
         """
-        weights = []
-
-        def record(layer, arguments, options) -> None:
-            weights.append(layer.weights(*arguments, **options))
-
-        handles = [
-            cast(TransformerBlock, block).attention.register_forward_pre_hook(
-                record, with_kwargs=True
-            )
-            for block in self.blocks
-        ]
-        try:
-            self.hidden(token_ids, document_ids, is_padding)
-        finally:
-            for handle in handles:
-                handle.remove()
-        return torch.stack(weights)
+        return recorded_weights(
+            self.blocks, lambda: self.hidden(token_ids, document_ids, is_padding)
+        )
 
     def set_backend(self, name: AttentionBackend) -> None:
         """Compute attention with the backend ``name`` from now on, in every layer."""
