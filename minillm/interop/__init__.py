@@ -112,12 +112,16 @@ def _tokenizer_config(tokenizer: Tokenizer, model: Model) -> dict[str, Any]:
     """Say which class reads ``tokenizer.json`` and what the special tokens are called."""
     names = {token_id: token for token, token_id in tokenizer.special_tokens.items()}
     roles = ("bos", "eos", "pad", "unk", "mask", "cls", "sep")
-    tokens = {f"{role}_token": names.get(getattr(tokenizer, f"{role}_id", None)) for role in roles}
+    tokens = {}
+    for role in roles:
+        token_id = getattr(tokenizer, f"{role}_id", None)
+        if token_id is not None and token_id in names:
+            tokens[f"{role}_token"] = names[token_id]
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": model.config.context_length,
         "clean_up_tokenization_spaces": False,
-        **{role: token for role, token in tokens.items() if token is not None},
+        **tokens,
     }
 
 
