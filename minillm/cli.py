@@ -9,7 +9,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,22 +135,22 @@ def _pretrain(config: PretrainConfig) -> int:
 
 
 def _evaluate(config: EvaluateConfig) -> int:
-    from minillm.run import evaluate_checkpoint, load_model
+    from minillm.run import judge_checkpoint, load_model
     from minillm.runtime import resolve_device
 
     loaded = load_model(config.checkpoint, device=resolve_device(config.device))
-    evaluation = evaluate_checkpoint(
-        loaded, corpus=config.corpus, errors=config.errors, show_bars=True
-    )
-    numbers = asdict(evaluation)
+    judgement = judge_checkpoint(loaded, corpus=config.corpus, errors=config.errors, show_bars=True)
     if config.json:
-        print(json.dumps(numbers))
-    else:
-        print(
-            f"{evaluation.bits_per_byte:.4f} bits per byte, {evaluation.loss:.4f} nats per token "
-            f"(perplexity {evaluation.perplexity:.2f}) on {evaluation.n_tokens:,} tokens, "
-            f"{evaluation.n_bytes:,} bytes"
-        )
+        print(json.dumps(judgement.to_json()))
+        return 0
+    evaluation, floor = judgement.evaluation, judgement.floor_bits_per_byte
+    print(
+        f"{evaluation.bits_per_byte:.4f} bits per byte, {evaluation.loss:.4f} nats per token "
+        f"(perplexity {evaluation.perplexity:.2f}) on {evaluation.n_tokens:,} tokens, "
+        f"{evaluation.n_bytes:,} bytes"
+    )
+    if floor is not None:
+        print(f"{floor:.4f} bits per byte is the least that any model of these documents can reach")
     return 0
 
 

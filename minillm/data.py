@@ -29,7 +29,7 @@ from minillm.runtime import derive_generator
 from minillm.text.cleaning import CleaningReport, clean
 from minillm.text.documents import Document, Split, hash_each, split_stored
 from minillm.text.spool import Spool
-from minillm.tokenizers import load_tokenizer, train_tokenizer
+from minillm.tokenizers import TokenizerKind, load_tokenizer, train_tokenizer
 from minillm.tokenizers.base import Tokenizer
 from minillm.tokenizers.parallel import encode_documents
 
@@ -207,7 +207,7 @@ def prepare_data(
     folder: Path,
     documents: Iterable[Document],
     *,
-    tokenizer: Literal["bytes", "bpe"] = "bpe",
+    tokenizer: TokenizerKind = "bpe",
     vocab_size: int = 2048,
     clean_steps: Sequence[str] = (),
     threads: int = 1,
@@ -221,7 +221,7 @@ def prepare_data(
     Args:
         folder: where the prepared corpus goes; an earlier one of that name is replaced.
         documents: the raw corpus, streamed.
-        tokenizer: ``"bytes"`` or ``"bpe"``.
+        tokenizer: ``"bytes"``, ``"bpe"``, ``"wordpiece"`` or ``"unigram"``.
         vocab_size: number of token ids, for ``"bpe"``.
         clean_steps: names of cleaning steps, in order.
         threads: documents encoded at a time; the ids do not depend on it.

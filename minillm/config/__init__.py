@@ -4,16 +4,24 @@ from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConf
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
 from minillm.config.families import FAMILIES, find_family
+from minillm.config.neural_ngram import NeuralNgramConfig
+from minillm.config.ngram import NgramConfig, Smoothing
+from minillm.config.recurrent import CellKind, RecurrentConfig
 
 __all__ = [
     "FAMILIES",
+    "CellKind",
     "DecoderConfig",
     "EncoderConfig",
     "EvaluateConfig",
     "GenerateConfig",
+    "NeuralNgramConfig",
+    "NgramConfig",
     "NormPosition",
     "PositionKind",
     "PretrainConfig",
+    "RecurrentConfig",
+    "Smoothing",
     "TourConfig",
     "find_family",
 ]

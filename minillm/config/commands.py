@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minillm.config.checking import require_positive
-from minillm.config.families import ARCHITECTURE_SETTINGS, find_family
+from minillm.config.families import ARCHITECTURE_SETTINGS, Family, find_family
+from minillm.config.ngram import Smoothing
 from minillm.errors import ConfigError
 
 
@@ -23,14 +24,17 @@ class PretrainConfig:
     corpus: tuple[str, ...] = ("stdlib",)  # stdlib, or paths of files and folders to read
     errors: Literal["strict", "replace"] = "strict"  # what invalid UTF-8 is: an error, or U+FFFD
     clean: tuple[str, ...] | None = None  # cleaning steps in order; None: the default ones
-    tokenizer: Literal["bpe", "bytes"] = "bpe"
+    tokenizer: Literal["bpe", "unigram", "wordpiece", "bytes"] = "bpe"
     vocab_size: int = 2048  # most token ids that BPE may make
     objective: Literal["causal"] = "causal"
-    model: Literal["auto", "gpt", "llama"] = "auto"  # auto: the objective's usual family
+    # auto: the objective's usual family
+    model: Literal["auto", "gpt", "llama", "lstm", "rnn", "neural-ngram", "ngram"] = "auto"
     d_model: int = 128  # width of the residual stream
     n_layers: int | None = None  # None: the family's usual depth
     n_heads: int = 4
     n_kv_heads: int | None = None  # fewer share keys and values among heads; None: n_heads
+    order: int = 5  # of n-gram models: a token is predicted from the n - 1 before it
+    smoothing: Smoothing = "kneser-ney"  # of counted n-grams
     context_length: int = 128  # tokens read at once
     dropout: float = 0.0
     batch_size: int = 16  # windows in a micro-batch
@@ -75,16 +79,17 @@ class PretrainConfig:
     def _check_architecture(self) -> None:
         """Apply the model's own rules, before anything is read or written."""
         family = find_family(self.model, objective=self.objective)
-        self._check_unused(family.settings)
+        self._check_unused(family)
         family.make(vocab_size=self.vocab_size, **self.architecture)
         if family.counts and (self.steps, self.seconds) not in ((None, None), (1, None)):
             raise ConfigError(f"{self.model} counts the text once: leave out steps and seconds")
 
-    def _check_unused(self, settings: tuple[str, ...]) -> None:
-        """Refuse a setting that the model would ignore."""
+    def _check_unused(self, family: Family) -> None:
+        """Refuse a setting that the model would ignore; every model that learns reads windows."""
+        used = {*family.settings, *(() if family.counts else ("context_length",))}
         usual = {field.name: field.default for field in fields(self)}
         for name in ARCHITECTURE_SETTINGS:
-            if name not in settings and getattr(self, name) != usual[name]:
+            if name not in used and getattr(self, name) != usual[name]:
                 raise ConfigError(
                     f"{name} means nothing to {self.model}, got {getattr(self, name)}: leave it out"
                 )

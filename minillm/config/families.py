@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from minillm.config.decoder import DecoderConfig
+from minillm.config.neural_ngram import NeuralNgramConfig
+from minillm.config.ngram import NgramConfig
+from minillm.config.recurrent import RecurrentConfig
 from minillm.errors import ConfigError
 
 # Settings of a run that describe its model; a family takes some of them.
-ARCHITECTURE_SETTINGS = (
-    "d_model",
-    "n_layers",
-    "n_heads",
-    "n_kv_heads",
-    "context_length",
-    "dropout",
-)
-_TRANSFORMER = ARCHITECTURE_SETTINGS
+_TRANSFORMER = ("d_model", "n_layers", "n_heads", "n_kv_heads", "context_length", "dropout")
+_RECURRENT = ("d_model", "n_layers", "dropout")
+_NEURAL_NGRAM = ("d_model", "order", "dropout")
+_NGRAM = ("order", "smoothing")
+ARCHITECTURE_SETTINGS = (*_TRANSFORMER, *_NGRAM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,10 @@ class Family:
 _CAUSAL = {
     "gpt": Family(DecoderConfig, DecoderConfig.gpt, _TRANSFORMER),
     "llama": Family(DecoderConfig, DecoderConfig.llama, _TRANSFORMER),
+    "lstm": Family(RecurrentConfig, RecurrentConfig.lstm, _RECURRENT),
+    "rnn": Family(RecurrentConfig, RecurrentConfig.rnn, _RECURRENT),
+    "neural-ngram": Family(NeuralNgramConfig, NeuralNgramConfig, _NEURAL_NGRAM),
+    "ngram": Family(NgramConfig, NgramConfig, _NGRAM, counts=True),
 }
 # The first family of an objective is its usual one.
 FAMILIES: Mapping[str, Mapping[str, Family]] = {"causal": _CAUSAL}

@@ -3,8 +3,9 @@
 Dimension key: B sequences, T positions, V vocabulary.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from minillm.attention import AttentionBackend, check_backend
 from minillm.batch import Batch
+from minillm.data import Progress
 
 
 class Model(nn.Module, ABC):
@@ -70,13 +72,11 @@ class CountedModel(LanguageModel):
     """A language model without gradients: it reads the training text once and counts."""
 
     @abstractmethod
-    def fit(
-        self, token_ids: np.ndarray, *, bos_id: int, progress: Callable[..., Any] | None = None
-    ) -> None:
-        """Count a stream of documents, each ``bos … eos``, (N,) integers.
+    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress | None = None) -> None:
+        """Count a stream of documents, each ``bos … eos``.
 
         Args:
-            token_ids: may be a memory map.
+            token_ids: (N,) integers; may be a memory map.
             bos_id: begins every document and occurs nowhere else.
             progress: wraps the orders that are counted, such as ``tqdm``.
         """

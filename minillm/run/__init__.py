@@ -5,7 +5,7 @@ the files; ``opening`` begins or continues; ``pretrain`` is the run itself.
 """
 
 from minillm.run.folder import RunFolder
-from minillm.run.judging import evaluate_checkpoint
+from minillm.run.judging import Judgement, evaluate_checkpoint, floor_bits, judge_checkpoint
 from minillm.run.pretrain import pretrain
 from minillm.run.result import RunResult
 from minillm.run.settings import from_json
@@ -20,12 +20,15 @@ from minillm.run.table import (
 
 __all__ = [
     "OBJECTIVES",
+    "Judgement",
     "LoadedModel",
     "RunFolder",
     "RunResult",
     "build_model",
     "evaluate_checkpoint",
+    "floor_bits",
     "from_json",
+    "judge_checkpoint",
     "load_model",
     "make_first_model",
     "make_model",

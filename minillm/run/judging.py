@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from minillm.data import load_prepared
-from minillm.errors import ConfigError
+from minillm.errors import ConfigError, DataError
 from minillm.evaluation import Evaluation, evaluate_documents
-from minillm.run.folder import CONFIG, DATA
+from minillm.run.folder import CONFIG, DATA, RunFolder
 from minillm.run.table import LoadedModel
 from minillm.text.corpora import Errors, load_corpus
+from minillm.text.world import TinyWorld
+from minillm.text.world.corpus import is_world, parse_corpus
 
 
-def evaluate_checkpoint(
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a model reaches on whole documents, and what could be reached."""
+
+    evaluation: Evaluation
+    floor_bits_per_byte: float | None  # None where the source's probabilities are not known
+
+    def to_json(self) -> dict[str, float | int]:
+        """Return the numbers by name, the floor only where it is known."""
+        numbers = asdict(self.evaluation)
+        if self.floor_bits_per_byte is not None:
+            numbers["floor_bits_per_byte"] = self.floor_bits_per_byte
+        return numbers
+
+
+def judge_checkpoint(
     loaded: LoadedModel,
     *,
     corpus: Sequence[str] | None = None,
     errors: Errors = "strict",
     show_bars: bool = False,
-) -> Evaluation:
+) -> Judgement:
     """Measure how well a model predicts whole documents.
+
+    Of documents of TinyWorld the exact bits are known: no model of whole documents can do with
+    fewer on average.
 
     Args:
         loaded: from ``load_model``.
@@ -38,19 +60,58 @@ def evaluate_checkpoint(
         DataError: the corpus cannot be used.
 
     Example:
-        ``evaluate_checkpoint(load_model("runs/tour")).bits_per_byte``
+        ``judge_checkpoint(load_model("runs/world")).floor_bits_per_byte``
     """
     if corpus is None:
-        data = load_prepared(_run_folder(loaded.folder) / DATA)
+        folder = _run_folder(loaded.folder)
+        data = load_prepared(folder / DATA)
         documents = data.documents("validation")
-        n_bytes = data.n_bytes(documents)
+        names = (RunFolder(folder).read_config() or {})["resolved"]["corpus"]
+        texts = [data.tokenizer.decode(document[1:-1].tolist()) for document in documents]
     else:
-        documents, n_bytes = [], 0
-        for document in load_corpus(corpus, errors=errors):
-            documents.append(np.array(loaded.tokenizer.encode_document(document.text)))
-            n_bytes += document.n_bytes
+        names = corpus
+        texts = [document.text for document in load_corpus(corpus, errors=errors)]
+        documents = [np.array(loaded.tokenizer.encode_document(text)) for text in texts]
+    n_bytes = sum(len(text.encode()) for text in texts)
     bar = partial(tqdm, desc="evaluate", unit=" batches", disable=not show_bars, leave=False)
-    return evaluate_documents(loaded.model, documents, n_bytes=n_bytes, progress=bar)
+    evaluation = evaluate_documents(loaded.model, documents, n_bytes=n_bytes, progress=bar)
+    bits = floor_bits(names, texts)
+    return Judgement(evaluation, None if bits is None else bits / n_bytes)
+
+
+def evaluate_checkpoint(loaded: LoadedModel, **options: Any) -> Evaluation:
+    """Return only what the model reaches; arguments and errors as ``judge_checkpoint``.
+
+    Example:
+        ``evaluate_checkpoint(load_model("runs/tour")).bits_per_byte``
+    """
+    return judge_checkpoint(loaded, **options).evaluation
+
+
+def floor_bits(corpus: Sequence[str], texts: Sequence[str]) -> float | None:
+    """Return the exact code length of texts of TinyWorld, all together, in bits.
+
+    Args:
+        corpus: the names that the texts came from, as for ``load_corpus``.
+        texts: whole documents.
+
+    Returns:
+        The sum of -log2 p; ``None`` if another corpus is among them, or a text was changed on the
+        way (by cleaning, or by a tokenizer that cannot give it back).
+
+    Example:
+        >>> floor_bits(["stdlib"], ["Return the sum."]) is None
+        True
+    """
+    if not all(map(is_world, corpus)):
+        return None
+    languages = {parse_corpus(name).language for name in corpus}
+    if len(languages) != 1:
+        return None
+    try:
+        return sum(TinyWorld(languages.pop()).exact.floor_bits(texts))
+    except DataError:
+        return None
 
 
 def _run_folder(checkpoint: Path) -> Path:

@@ -16,12 +16,22 @@ import torch
 from minillm.attention import AttentionBackend
 from minillm.batch import Batch
 from minillm.checkpoint import find_checkpoint, load_weights, read_checkpoint
-from minillm.config import DecoderConfig, PretrainConfig, find_family
+from minillm.config import (
+    DecoderConfig,
+    NeuralNgramConfig,
+    NgramConfig,
+    PretrainConfig,
+    RecurrentConfig,
+    find_family,
+)
 from minillm.data import PackedWindows, PreparedData
 from minillm.errors import CheckpointError, ConfigError
 from minillm.evaluation import Evaluation, evaluate_documents
 from minillm.models.base import CountedModel, LanguageModel, Model
 from minillm.models.decoder import Decoder
+from minillm.models.neural_ngram import NeuralNgram
+from minillm.models.ngram import Ngram
+from minillm.models.recurrent import Recurrent
 from minillm.objectives.causal import causal_batch
 from minillm.runtime import derive_generator
 from minillm.tokenizers import Tokenizer, load_tokenizer
@@ -32,6 +42,9 @@ Judge = Callable[[Any, Sequence[np.ndarray], int], Evaluation]  # model, documen
 # What each kind of architecture is built into.
 BUILDERS: Mapping[type, Callable[..., LanguageModel]] = {
     DecoderConfig: Decoder,
+    RecurrentConfig: Recurrent,
+    NeuralNgramConfig: NeuralNgram,
+    NgramConfig: Ngram,
 }
 
 

@@ -25,6 +25,7 @@ from minillm.text.languages import is_chinese, is_english
 from minillm.text.markup import html_to_text, is_html, is_wiki, wiki_to_text
 from minillm.text.near_duplicates import survey_near_duplicates
 from minillm.text.spool import Spool
+from minillm.text.stop_words import drop_stop_words
 
 Rewrite = Callable[[str], str | None]
 
@@ -201,16 +202,6 @@ _MAX_BLOB_SHARE = 0.5
 _MIN_BOILERPLATE_LETTERS = 12  # shorter lines repeat for good reasons: "Example:", "Args:", "}"
 _MIN_BOILERPLATE_DOCUMENTS = 5
 _MIN_BOILERPLATE_SHARE = 0.05  # of all documents
-_STOP_WORDS = """
-    a about above after again against all am an and any are as at be because been before being
-    below between both but by can could did do does doing down during each few for from further
-    had has have having he her here hers herself him himself his how i if in into is it its
-    itself just me more most my myself no nor not now of off on once only or other our ours
-    ourselves out over own same she should so some such than that the their theirs them
-    themselves then there these they this those through to too under until up very was we were
-    what when where which while who whom why will with would you your yours yourself yourselves
-"""
-_STOP_WORD = re.compile(rf"\b(?:{'|'.join(_STOP_WORDS.split())})\b[ \t]?", re.IGNORECASE)
 
 
 def _repair_unicode(text: str) -> str:
@@ -246,10 +237,6 @@ def _has_letters(text: str) -> str | None:
     n_letters = sum(1 for _ in _LETTER.finditer(text))
     is_prose = n_letters >= _MIN_LETTER_SHARE * n_visible and n_blob <= _MAX_BLOB_SHARE * n_visible
     return text if is_prose else None
-
-
-def _remove_stop_words(text: str) -> str:
-    return _STOP_WORD.sub("", text)
 
 
 def _survey_lines(texts: Iterable[str]) -> Rewrite:
@@ -340,7 +327,7 @@ STEPS: dict[str, Step] = {
         "the same for Chinese, by its script",
     ),
     "stop-words": _always(
-        _remove_stop_words,
+        drop_stop_words,
         "for counting topics only, never by default: a language model must learn the, of, not",
     ),
 }

@@ -19,6 +19,7 @@ from minillm.text.dumps import is_dump, read_dump
 from minillm.text.reading import Errors, decoded_chunks
 from minillm.text.records import read_jsonl_file, read_parquet_file
 from minillm.text.stdlib import stdlib_documents
+from minillm.text.world.corpus import is_world, parse_corpus
 
 CORPORA = ("stdlib", "world")
 _logger = logging.getLogger(__name__)
@@ -28,11 +29,12 @@ def load_corpus(names: Sequence[str], *, errors: Errors = "strict") -> Iterator[
     """Stream the documents of corpora, files and folders, cut into sections.
 
     Args:
-        names: Each ``"stdlib"``, ``"world"``, or the path of a file of one of the `READERS` or of
-            a folder of them (read recursively, in sorted order; hidden files and folders are not
-            entered, links to folders not followed, other kinds of files are counted in a logged
-            warning, and so is XML that is no MediaWiki dump). A folder of your own called stdlib
-            is ``./stdlib``.
+        names: Each ``"stdlib"``, ``"world"`` (with options such as
+            ``"world:documents=5000,seed=3,language=zh,split=test"``, see `parse_corpus`), or the
+            path of a file of one of the `READERS` or of a folder of them (read recursively, in
+            sorted order; hidden files and folders are not entered, links to folders not followed,
+            other kinds of files are counted in a logged warning, and so is XML that is no MediaWiki
+            dump). A folder of your own called stdlib is ``./stdlib``.
         errors: What invalid UTF-8 (and a lone surrogate in JSON) becomes: an error that says where,
             or with ``"replace"`` U+FFFD.
 
@@ -59,8 +61,9 @@ def load_corpus(names: Sequence[str], *, errors: Errors = "strict") -> Iterator[
 
 
 def _check_name(name: str) -> None:
-    if name == "world":
-        raise ConfigError("the corpus 'world' is not built yet: it arrives with TinyWorld")
+    if is_world(name):
+        parse_corpus(name)
+        return
     path = Path(name)
     if name == "stdlib" or path.is_dir():
         return
@@ -100,6 +103,9 @@ def _read(name: str, errors: Errors) -> Iterator[Document]:
     if name == "stdlib":
         for document in stdlib_documents():
             yield from sections(document)
+        return
+    if is_world(name):
+        yield from parse_corpus(name)
         return
     path = Path(name)
     try:

@@ -1,61 +1,85 @@
-"""Text to token ids and back: bytes, byte-pair encoding, and the library's fast version."""
+"""Text to token ids and back: bytes, BPE, WordPiece, Unigram, and the library's fast versions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from minillm.errors import ConfigError
+from minillm.errors import ConfigError, DataError
 from minillm.tokenizers.base import DEFAULT_SPECIAL_TOKENS, Tokenizer
 from minillm.tokenizers.bpe import BPETokenizer
 from minillm.tokenizers.bpe_training import check_vocab_size
 from minillm.tokenizers.bytes import ByteTokenizer
-from minillm.tokenizers.fast import FastTokenizer
-from minillm.tokenizers.tokenizer_json import from_json
+from minillm.tokenizers.fast import FastTokenizer, FastUnigram, FastWordPiece
+from minillm.tokenizers.tokenizer_json import Merges, ScoredPieces, WordPieces, from_json
+from minillm.tokenizers.unigram import UnigramTokenizer
+from minillm.tokenizers.wordpiece import BERT_SPECIAL_TOKENS, WordPieceTokenizer
 
 __all__ = [
+    "BERT_SPECIAL_TOKENS",
     "DEFAULT_SPECIAL_TOKENS",
+    "TOKENIZER_KINDS",
     "BPETokenizer",
     "ByteTokenizer",
     "FastTokenizer",
+    "FastUnigram",
+    "FastWordPiece",
     "Tokenizer",
+    "TokenizerKind",
+    "UnigramTokenizer",
+    "WordPieceTokenizer",
     "load_tokenizer",
     "train_tokenizer",
 ]
 
 
+TokenizerKind = Literal["bytes", "bpe", "wordpiece", "unigram"]
+TOKENIZER_KINDS: tuple[TokenizerKind, ...] = get_args(TokenizerKind)
+
+
 def train_tokenizer(
-    kind: Literal["bytes", "bpe"],
+    kind: TokenizerKind,
     texts: Iterable[str],
     vocab_size: int,
     *,
-    special_tokens: Sequence[str] = DEFAULT_SPECIAL_TOKENS,
+    special_tokens: Sequence[str] | None = None,
 ) -> Tokenizer:
-    """Make a tokenizer of a kind; BPE is learned by our trainer and run by the library.
+    """Make a tokenizer of a kind; it is learned by our trainer and run by the library.
 
     Args:
-        kind: "bytes", which learns nothing and leaves texts unread, or "bpe".
+        kind: "bytes", which learns nothing and leaves texts unread; "bpe"; "unigram"; or
+            "wordpiece", in BERT's lower case, which cannot give the text back exactly.
         texts: the documents, read once; a generator will do.
         vocab_size: the most ids wanted; a byte tokenizer needs no more than 256 and the
-            special tokens, and BPE warns when the corpus allows fewer.
-        special_tokens: strings of ids 256, 257, …
+            special tokens, and the others warn when the corpus allows fewer.
+        special_tokens: strings of ids 256, 257, …, for WordPiece of ids 0, 1, …; None takes
+            ``DEFAULT_SPECIAL_TOKENS``, for WordPiece ``BERT_SPECIAL_TOKENS``.
 
     Raises:
-        ConfigError: an unknown kind, or vocab_size too small for bytes and special tokens.
+        ConfigError: an unknown kind, or vocab_size too small for the alphabet (256 bytes; for
+            WordPiece the characters of the text) and special tokens.
 
     Example:
         >>> tokenizer = train_tokenizer("bpe", ["to be or not to be"] * 2, vocab_size=262)
         >>> [tokenizer.token_text(i) for i in tokenizer.encode("to be")]
         ['to', '␣', 'be']
     """
+    if kind == "wordpiece":
+        special_tokens = BERT_SPECIAL_TOKENS if special_tokens is None else special_tokens
+        words = WordPieceTokenizer.train(texts, vocab_size, special_tokens=special_tokens)
+        return FastWordPiece(words.pieces, special_tokens=special_tokens)
+    special_tokens = DEFAULT_SPECIAL_TOKENS if special_tokens is None else special_tokens
     check_vocab_size(vocab_size, special_tokens)
     if kind == "bytes":
         return ByteTokenizer(special_tokens=special_tokens)
     if kind == "bpe":
         learned = BPETokenizer.train(texts, vocab_size, special_tokens=special_tokens)
         return FastTokenizer(learned.merges, special_tokens=special_tokens)
-    raise ConfigError(f'tokenizer must be "bytes" or "bpe", got {kind!r}')
+    if kind == "unigram":
+        pieces = UnigramTokenizer.train(texts, vocab_size, special_tokens=special_tokens)
+        return FastUnigram(pieces.scored_pieces(), special_tokens=special_tokens)
+    raise ConfigError(f"tokenizer must be one of {', '.join(TOKENIZER_KINDS)}, got {kind!r}")
 
 
 def load_tokenizer(path: Path | str, *, fast: bool = True) -> Tokenizer:
@@ -75,8 +99,22 @@ def load_tokenizer(path: Path | str, *, fast: bool = True) -> Tokenizer:
     if not path.is_file():
         raise ConfigError(f"{path} does not exist; it should be a saved tokenizer.json")
     text = path.read_text(encoding="utf-8", errors="replace")
-    special_tokens, merges = from_json(text, source=str(path))
-    if not merges:
+    contents = from_json(text, source=str(path))
+    try:
+        return _rebuilt(contents, fast=fast)
+    except ConfigError as error:  # the file is at fault, not who reads it
+        raise DataError(f"{path} is not a tokenizer.json written by minillm: {error}") from error
+
+
+def _rebuilt(contents: Merges | WordPieces | ScoredPieces, *, fast: bool) -> Tokenizer:
+    special_tokens = contents.special_tokens
+    if isinstance(contents, WordPieces):
+        kind = FastWordPiece if fast else WordPieceTokenizer
+        return kind(contents.pieces, lowercase=contents.lowercase, special_tokens=special_tokens)
+    if isinstance(contents, ScoredPieces):
+        kind = FastUnigram if fast else UnigramTokenizer
+        return kind(contents.scores, special_tokens=special_tokens)
+    if not contents.merges:
         return ByteTokenizer(special_tokens=special_tokens)
     kind = FastTokenizer if fast else BPETokenizer
-    return kind(merges, special_tokens=special_tokens)
+    return kind(contents.merges, special_tokens=special_tokens)

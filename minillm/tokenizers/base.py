@@ -4,60 +4,59 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import regex
 
 from minillm.errors import ConfigError, DataError
-from minillm.tokenizers.tokenizer_json import BYTE_SPELLINGS, N_BYTES, spell, to_json
 
 DEFAULT_SPECIAL_TOKENS = ("<|bos|>", "<|eos|>", "<|pad|>", "<|mask|>")
 _VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "→"})
 
 
 class Tokenizer(ABC):
-    """Text to token ids and back, exactly: ``decode(encode(text)) == text``.
+    """Text to token ids and back, with special tokens kept apart.
 
-    Ids 0..255 are the bytes, so no text is unknown (Radford et al. 2019, section 2.2); then
-    come the special tokens, then one id for each merge. The text of a special token that
-    stands in a document is plain text, unless the caller allows it by name, as in tiktoken:
-    otherwise a web page could end a document or hide a word.
+    The text of a special token that stands in a document is plain text, unless the caller allows
+    it by name, as in tiktoken: otherwise a web page could end a document or hide a word.
 
     Attributes:
-        merges: pairs of ids that become one token, the most urgent first.
         special_tokens: the id of each special token's string.
         vocab_size: number of ids.
-        bos_id, eos_id, pad_id, mask_id: ids of the tokens in ``DEFAULT_SPECIAL_TOKENS``.
-        unk_id: None, as bytes can say everything.
+        bos_id, eos_id, pad_id, mask_id: ids of the four tokens that every tokenizer has.
+        unk_id: stands for what the vocabulary cannot say; None where bytes can say everything.
+        is_lossless: whether ``decode(encode(text)) == text`` for every text. If not, bits per byte
+            charge for less than the text that its bytes are counted of.
+        merges: pairs of ids that become one token, the most urgent first; empty for a tokenizer
+            that does not join.
     """
 
     unk_id: int | None = None
+    is_lossless = True
+    merges: list[tuple[int, int]]
 
     def __init__(
         self,
-        merges: Iterable[tuple[int, int]] = (),
+        token_bytes: list[bytes],
+        special_tokens: Mapping[str, int],
         *,
-        special_tokens: Sequence[str] = DEFAULT_SPECIAL_TOKENS,
+        roles: Sequence[str] = DEFAULT_SPECIAL_TOKENS,
     ) -> None:
-        """Build the table of each id's bytes.
+        """Keep the table of each id's bytes.
 
         Args:
-            merges: pairs of ids, the most urgent first.
-            special_tokens: strings of ids 256, 257, …; the default four are among them.
-
-        Raises:
-            ConfigError: special tokens that are missing, doubled or too short; a merge of an id
-                that does not exist yet, or into a token that does.
+            token_bytes: what each id stands for.
+            special_tokens: string → id.
+            roles: the special tokens that are bos, eos, pad and mask.
         """
-        check_special_tokens(special_tokens)
-        self.merges = list(merges)
-        self.special_tokens = {token: N_BYTES + i for i, token in enumerate(special_tokens)}
+        self.special_tokens = dict(special_tokens)
         self.bos_id, self.eos_id, self.pad_id, self.mask_id = (
-            self.special_tokens[token] for token in DEFAULT_SPECIAL_TOKENS
+            self.special_tokens[token] for token in roles
         )
-        self._token_bytes = _token_bytes(self.merges, tuple(special_tokens))
+        self._token_bytes = token_bytes
+        self.merges = []
 
     @property
     def vocab_size(self) -> int:
@@ -142,9 +141,9 @@ class Tokenizer(ABC):
         text = text.translate(_VISIBLE)
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
+    @abstractmethod
     def to_json(self) -> str:
         """Write the tokenizer in the ``tokenizers`` library's format, always the same bytes."""
-        return to_json(self._token_bytes, list(self.special_tokens), self.merges)
 
     def save(self, path: Path | str) -> None:
         """Write ``to_json`` into a file, usually called ``tokenizer.json``."""
@@ -185,15 +184,17 @@ def check_text(text: str) -> None:
         ) from None
 
 
-def check_special_tokens(special_tokens: Sequence[str]) -> None:
+def check_special_tokens(
+    special_tokens: Sequence[str], *, needed: Sequence[str] = DEFAULT_SPECIAL_TOKENS
+) -> None:
     """Refuse special tokens that cannot be told apart from each other or from bytes.
 
     Raises:
-        ConfigError: one of the default four is missing, or one is doubled or too short.
+        ConfigError: one of those needed is missing, or one is doubled or too short.
     """
     if isinstance(special_tokens, str):
         raise ConfigError(f"special_tokens must be a list of names, got {special_tokens!r}")
-    missing = [token for token in DEFAULT_SPECIAL_TOKENS if token not in special_tokens]
+    missing = [token for token in needed if token not in special_tokens]
     if missing:
         raise ConfigError(f"special_tokens lack {missing}; add them to {list(special_tokens)}")
     if len(set(special_tokens)) != len(special_tokens):
@@ -208,19 +209,3 @@ def check_special_tokens(special_tokens: Sequence[str]) -> None:
 def _special_pattern(tokens: frozenset[str]) -> regex.Pattern[str]:
     longest_first = sorted(tokens, key=len, reverse=True)  # the first that fits is taken
     return regex.compile("(" + "|".join(map(regex.escape, longest_first)) + ")")
-
-
-def _token_bytes(merges: list[tuple[int, int]], special_tokens: tuple[str, ...]) -> list[bytes]:
-    """List what each id stands for, in an order that makes every merge possible."""
-    table = [bytes([byte]) for byte in range(N_BYTES)]
-    table += [token.encode() for token in special_tokens]
-    specials, spelled = range(N_BYTES, len(table)), {*BYTE_SPELLINGS, *special_tokens}
-    for rank, (left, right) in enumerate(merges):
-        for part in (left, right):
-            if not 0 <= part < len(table) or part in specials:
-                raise ConfigError(f"merge {rank} joins {left} and {right}: {part} is no token yet")
-        table.append(table[left] + table[right])
-        if (spelling := spell(table[-1])) in spelled:  # tokenizer.json could not tell them apart
-            raise ConfigError(f"merge {rank} would put {spelling!r} twice into the vocabulary")
-        spelled.add(spelling)
-    return table

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from minillm.tokenizers.base import DEFAULT_SPECIAL_TOKENS, Tokenizer, check_text
+from minillm.tokenizers.base import DEFAULT_SPECIAL_TOKENS, check_text
 from minillm.tokenizers.bpe_training import (
     Pair,
     check_vocab_size,
@@ -21,6 +21,7 @@ from minillm.tokenizers.bpe_training import (
     learn_merges,
     merge_pair,
 )
+from minillm.tokenizers.merges import MergeTokenizer
 from minillm.tokenizers.pattern import split_words
 from minillm.tokenizers.tokenizer_json import N_BYTES
 
@@ -28,7 +29,7 @@ _LONG_WORD = 100  # bytes; below it the plain loop is faster than the one with q
 _MAX_CACHED_WORDS = 200_000  # some 50 MB; text brings new words without end
 
 
-class BPETokenizer(Tokenizer):
+class BPETokenizer(MergeTokenizer):
     """Byte-level BPE in Python: merges in the order of training, with a cache of words.
 
     Example:

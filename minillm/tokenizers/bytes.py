@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minillm.tokenizers.base import DEFAULT_SPECIAL_TOKENS, Tokenizer
+from minillm.tokenizers.base import DEFAULT_SPECIAL_TOKENS
+from minillm.tokenizers.merges import MergeTokenizer
 
 
-class ByteTokenizer(Tokenizer):
+class ByteTokenizer(MergeTokenizer):
     """One token a byte, as in ByT5 (Xue et al. 2021, arXiv 2105.13626): nothing to train.
 
     Example:

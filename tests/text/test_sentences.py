@@ -10,7 +10,7 @@ from minillm.text.sentences import split_sentences
 # Written by hand: "|" marks each end of a sentence inside the text.
 GOLD = {
     "en": [
-        "Dr. Smith went to Washington, D.C. on Jan. 5th. |He paid $3.50 for it. |Why? |Nobody knows.",
+        "Dr. Smith went to Washington, D.C. on Jan. 5th. |He paid $3.50. |Why? |Nobody knows.",
         'He said, "I am here." |Then he left.',
         '"Where is it?" asked Anna. |"In the box," said Ben.',
         "See os.path.join() for details. |The function, e.g. map, returns None.",

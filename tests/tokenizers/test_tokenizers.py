@@ -1,4 +1,4 @@
-"""What holds for every tokenizer: bytes, our BPE, and the library's run of our BPE."""
+"""What holds for every tokenizer of bytes: bytes, BPE, Unigram, and the library's run of both."""
 
 import json
 import random
@@ -16,6 +16,8 @@ from minillm.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
     FastTokenizer,
+    FastUnigram,
+    UnigramTokenizer,
     load_tokenizer,
     train_tokenizer,
 )
@@ -31,7 +33,13 @@ CORPUS = [
 BPE = BPETokenizer.train(CORPUS, 370, special_tokens=SPECIAL_TOKENS)
 FAST = FastTokenizer(BPE.merges, special_tokens=SPECIAL_TOKENS)
 BYTES = ByteTokenizer(special_tokens=SPECIAL_TOKENS)
-EVERY = pytest.mark.parametrize("tokenizer", [BYTES, BPE, FAST], ids=["bytes", "bpe", "fast"])
+UNIGRAM = UnigramTokenizer.train(CORPUS, 300, special_tokens=SPECIAL_TOKENS)
+FAST_UNIGRAM = FastUnigram(UNIGRAM.scored_pieces(), special_tokens=SPECIAL_TOKENS)
+ALL = {"bytes": BYTES, "bpe": BPE, "fast": FAST, "unigram": UNIGRAM, "fast-unigram": FAST_UNIGRAM}
+EVERY = pytest.mark.parametrize("tokenizer", ALL.values(), ids=ALL.keys())
+PAIRS = pytest.mark.parametrize(
+    ("fast", "ours"), [(FAST, BPE), (FAST_UNIGRAM, UNIGRAM)], ids=["bpe", "unigram"]
+)
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
 blanks = [
@@ -147,7 +155,7 @@ def test_special_tokens_are_checked(special_tokens, message):
         ByteTokenizer(special_tokens=special_tokens)
 
 
-@pytest.mark.parametrize("kind", ["bytes", "bpe"])
+@pytest.mark.parametrize("kind", ["bytes", "bpe", "unigram"])
 @pytest.mark.parametrize("vocab_size", [-1, 0, 259])
 def test_too_small_a_vocabulary_is_refused_before_training_row33(kind, vocab_size):
     texts = iter(CORPUS)
@@ -156,7 +164,7 @@ def test_too_small_a_vocabulary_is_refused_before_training_row33(kind, vocab_siz
     assert len(list(texts)) == len(CORPUS)  # nothing was read
 
 
-@pytest.mark.parametrize("kind", ["bytes", "bpe"])
+@pytest.mark.parametrize("kind", ["bytes", "bpe", "unigram"])
 def test_the_smallest_vocabulary_is_bytes_row33(kind):
     tokenizer = train_tokenizer(kind, CORPUS, 260)
     assert tokenizer.vocab_size == 260
@@ -191,21 +199,23 @@ def test_an_id_out_of_range_is_refused_row36(tokenizer, token_id):
         tokenizer.token_text(token_id)
 
 
+@PAIRS
 @given(text=text_of_any_kind)
-def test_fast_encodes_exactly_as_ours(text):
-    assert FAST.encode(text) == BPE.encode(text)
-    assert FAST.encode_batch([text, "the"]) == BPE.encode_batch([text, "the"])
+def test_fast_encodes_exactly_as_ours(fast, ours, text):
+    assert fast.encode(text) == ours.encode(text)
+    assert fast.encode_batch([text, "the"]) == ours.encode_batch([text, "the"])
     allowed = ("<|eos|>", *OVERLAPPING)
-    assert FAST.encode(text, allowed_special=allowed) == BPE.encode(text, allowed_special=allowed)
+    assert fast.encode(text, allowed_special=allowed) == ours.encode(text, allowed_special=allowed)
 
 
-def test_fast_and_ours_agree_on_every_character():
+@PAIRS
+def test_fast_and_ours_agree_on_every_character(fast, ours):
     planes = [*range(0x20000), *range(0x20000, 0x110000, 0x3B)]  # beyond, little is assigned
     codes = [code for code in planes if not 0xD800 <= code < 0xE000]
     for start in range(0, len(codes), 0x100):
         near = codes[start : start + 0x100]
         text = "".join(f"{chr(code)} {chr(code)}\n" for code in near)
-        assert FAST.encode(text) == BPE.encode(text), f"U+{near[0]:04X} to U+{near[-1]:04X}"
+        assert fast.encode(text) == ours.encode(text), f"U+{near[0]:04X} to U+{near[-1]:04X}"
 
 
 @EVERY
@@ -242,6 +252,9 @@ def test_loading_chooses_the_backend(tmp_path):
     assert isinstance(load_tokenizer(tmp_path, fast=False), BPETokenizer)
     BYTES.save(tmp_path / "tokenizer.json")
     assert isinstance(load_tokenizer(tmp_path), ByteTokenizer)
+    FAST_UNIGRAM.save(tmp_path / "tokenizer.json")
+    assert isinstance(load_tokenizer(tmp_path), FastUnigram)
+    assert type(load_tokenizer(tmp_path, fast=False)) is UnigramTokenizer
 
 
 @EVERY
@@ -255,10 +268,11 @@ def test_other_tools_open_the_file(tokenizer, tmp_path):
     assert [other.id_to_token(i) for i in range(256, 263)] == list(SPECIAL_TOKENS)
 
 
-def test_two_trainings_write_identical_files_row36():
-    first = train_tokenizer("bpe", CORPUS, 300).to_json()
-    assert train_tokenizer("bpe", (text for text in CORPUS), 300).to_json() == first
-    assert train_tokenizer("bpe", list(reversed(CORPUS)), 300).to_json() == first
+@pytest.mark.parametrize(("kind", "size"), [("bpe", 300), ("unigram", 280), ("wordpiece", 110)])
+def test_two_trainings_write_identical_files_row36(kind, size):
+    first = train_tokenizer(kind, CORPUS, size).to_json()
+    assert train_tokenizer(kind, (text for text in CORPUS), size).to_json() == first
+    assert train_tokenizer(kind, list(reversed(CORPUS)), size).to_json() == first
 
 
 def damaged(**changes):

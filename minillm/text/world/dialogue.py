@@ -1,0 +1,115 @@
+"""The two people of a document talk about what happened, in turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from minillm.text.world.documents import WorldDocument
+from minillm.text.world.labels import label
+from minillm.text.world.rng import keyed
+from minillm.text.world.scenes import Scene
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """What one of the two says."""
+
+    role: Literal["user", "assistant"]  # who asks; who answers
+    speaker: str  # their name in the document
+    text: str
+
+
+_Exchange = tuple[tuple[str, ...], str]  # ways to ask, the answer
+# By what the document must tell first; "found" and "lost" are the endings, "" always holds.
+_ENGLISH: tuple[tuple[str, _Exchange], ...] = (
+    (
+        "",
+        (
+            ("Hello, {person}! What did you have?", "Hi, {person}! What did you have with you?"),
+            "I had {article} {size} {color} {object}.",
+        ),
+    ),
+    (
+        "",
+        (
+            ("Where did you put {it_object}?", "And where did you hide {it_object}?"),
+            "In {article_container} {container_color} {container} {under} the {hiding_place}.",
+        ),
+    ),
+    (
+        "clothing",
+        (
+            ("Which of my clothes do you remember?", "Do you remember my clothes?"),
+            "Your {clothing_color} {clothing}.",
+        ),
+    ),
+    (
+        "animal",
+        (
+            ("Which animal was there?", "Was there an animal?"),
+            "There was {article_trait} {animal_trait} {animal}.",
+        ),
+    ),
+    ("food", (("What did we have to eat?", "Did we have any food?"), "We had some {food}.")),
+    ("found", (("Did we find {it_object} again?",), "Yes, we found the {object}.")),
+    ("lost", (("Did we find {it_object} again?",), "No, the {object} {was} gone.")),
+    ("", (("Thank you, {person}!", "Goodbye, {person}!"), "See you soon, {other}!")),
+)
+_CHINESE: tuple[tuple[str, _Exchange], ...] = (
+    (
+        "",
+        (
+            ("你好，{person}！你那天带着什么？", "{person}，你那天有什么？"),
+            "我有{number}{measure}{size}{color}{object}。",
+        ),
+    ),
+    (
+        "",
+        (
+            ("你把{it}放在哪里了？", "{it}藏在哪里？"),
+            "在{hiding_place}{side}的{container_color}{container}里。",
+        ),
+    ),
+    (
+        "clothing",
+        (
+            ("你记得我的什么衣物？", "你还记得我的衣物吗？"),
+            "一{measure_clothing}{clothing_color}{clothing}。",
+        ),
+    ),
+    (
+        "animal",
+        (
+            ("那里有什么动物？", "那里有动物吗？"),
+            "有一{measure_animal}{animal_trait}{animal}。",
+        ),
+    ),
+    ("food", (("我们有什么吃的？", "有吃的吗？"), "我们有一些{food}。")),
+    ("found", (("我们后来找到{it}了吗？",), "找到了{object}。")),
+    ("lost", (("我们后来找到{it}了吗？",), "没有，{object}不见了。")),
+    ("", (("谢谢你，{person}！", "再见，{person}！"), "下次见，{other}！")),
+)
+_SCRIPTS = {"en": _ENGLISH, "zh": _CHINESE}
+
+
+def converse(document: WorldDocument) -> list[Turn]:
+    """Let the other person ask and the main person answer, in turns.
+
+    Every answer follows from what the document says; what it does not tell is not asked.
+
+    Args:
+        document: In either language; how questions are put is drawn from its seed and number.
+
+    Returns:
+        An even number of turns, the roles alternating, the user first.
+    """
+    scene, ending = Scene(document), label(document).ending
+    rng = keyed(document.seed, "dialogue", document.number)
+    turns = []
+    for needed, (ways, answer) in _SCRIPTS[document.language]:
+        if needed in ("", ending) or scene.tells(needed):
+            question = scene.say(ways[rng.below(len(ways))])
+            turns.append(Turn(role="user", speaker=scene["other"], text=question))
+            turns.append(Turn(role="assistant", speaker=scene["person"], text=scene.say(answer)))
+    return turns
