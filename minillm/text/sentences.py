@@ -44,7 +44,7 @@ def split_sentences(text: str, *, language: SentenceLanguage = "en") -> list[str
             "sentences are cut by the package sentencex: pip install 'minillm[text]'"
         ) from error
     pieces: list[str] = []
-    for piece in sentencex.segment(language, text):
+    for piece in sentencex.segment(language, text):  # pyright: ignore[reportAttributeAccessIssue]
         # A mark of speech alone, or white space alone, belongs to the sentence before.
         if pieces and not piece.strip().strip(_CLOSING):
             pieces[-1] += piece
