@@ -77,11 +77,19 @@ def plot_contexts(
     top = max(n_contexts)
     axes.plot([1, top], [1, top], color=GRAY, lw=1.2, ls="--")
     axes.annotate("each time after another token", (top**0.72, top**0.76), color=GRAY, ha="right")
-    for text, token in marked.items():
+    names = sorted(marked.items(), key=lambda item: -n_contexts[item[1]])
+    for line, (text, token) in enumerate(names):  # one below the other where no dots are
         place = counts[token], n_contexts[token]
         axes.scatter(*place, s=34, color=VERMILLION, zorder=3)
         axes.annotate(
-            drawable(text), place, (8, -3), textcoords="offset points", color=INK, fontsize=10
+            drawable(text),
+            place,
+            (0.79, 0.44 - 0.4 * line / max(len(names) - 1, 1)),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=10,
+            color=INK,
+            arrowprops={"arrowstyle": "-", "color": GRAY, "lw": 0.7, "shrinkB": 4},
         )
     axes.set(xscale="log", yscale="log", title=title)
     axes.set_xlabel("occurrences c(w) (logarithmic)")

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from minillm.plots.style import GRAY, PALETTE, Figure, make_figure, show_grid, styled
 
 _MAX_TICKS = 6  # measured places of a logarithmic axis that are numbered
+_MAX_RATIO = 100  # of a logarithmic axis' ends, up to which three numbers a decade are written
 _MAX_MARKED = 32  # points up to which each one is marked
 
 
@@ -38,7 +40,7 @@ class Panel:
     log: Literal["", "x", "y", "xy"] = ""
     levels: Mapping[str, float] = field(default_factory=dict)
     y_range: tuple[float, float] | None = None
-    legend: Literal["best", "center left", "center right"] = "best"
+    legend: Literal["best", "center left", "center right", "lower right"] = "best"
 
 
 @styled
@@ -81,6 +83,7 @@ def _draw(axes: Axes, panel: Panel, colors: Mapping[str, Any]) -> None:
         axes.set_xscale("log")
     if "y" in panel.log:
         axes.set_yscale("log")
+        _number_few_decades(axes, panel)
     if "x" in panel.log and len(panel.x) <= _MAX_MARKED:
         ticks = panel.x[:: -(-len(panel.x) // _MAX_TICKS)]
         axes.set_xticks(ticks, [_short(x) for x in ticks])
@@ -89,6 +92,15 @@ def _draw(axes: Axes, panel: Panel, colors: Mapping[str, Any]) -> None:
         axes.set_ylim(*panel.y_range)
     show_grid(axes)
     axes.legend(loc=panel.legend)
+
+
+def _number_few_decades(axes: Axes, panel: Panel) -> None:
+    """Write 20, 50, 100 on a logarithmic y axis that is too short for powers of ten."""
+    shown = panel.y_range or [value for values in panel.lines.values() for value in values]
+    if 0 < min(shown) <= max(shown) < _MAX_RATIO * min(shown):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _short(y)))
+        axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _short(x: float) -> str:

@@ -1,5 +1,6 @@
 """Immutable, validated configurations; they know numbers and words, never tensors."""
 
+from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
@@ -7,9 +8,11 @@ from minillm.config.families import FAMILIES, find_family
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
 from minillm.config.recurrent import CellKind, RecurrentConfig
+from minillm.config.world import WorldConfig
 
 __all__ = [
     "FAMILIES",
+    "BidirectionalConfig",
     "CellKind",
     "DecoderConfig",
     "EncoderConfig",
@@ -23,5 +26,6 @@ __all__ = [
     "RecurrentConfig",
     "Smoothing",
     "TourConfig",
+    "WorldConfig",
     "find_family",
 ]

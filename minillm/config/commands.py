@@ -21,12 +21,12 @@ class PretrainConfig:
     """
 
     out: Path  # the run's folder; the same command again continues there
-    corpus: tuple[str, ...] = ("stdlib",)  # stdlib, or paths of files and folders to read
+    corpus: tuple[str, ...] = ("stdlib",)  # stdlib, world, or paths of files and folders
     errors: Literal["strict", "replace"] = "strict"  # what invalid UTF-8 is: an error, or U+FFFD
     clean: tuple[str, ...] | None = None  # cleaning steps in order; None: the default ones
     tokenizer: Literal["bpe", "unigram", "wordpiece", "bytes"] = "bpe"
     vocab_size: int = 2048  # most token ids that BPE may make
-    objective: Literal["causal"] = "causal"
+    objective: Literal["causal", "bidirectional"] = "causal"
     # auto: the objective's usual family
     model: Literal["auto", "gpt", "llama", "lstm", "rnn", "neural-ngram", "ngram"] = "auto"
     d_model: int = 128  # width of the residual stream
@@ -133,7 +133,7 @@ class TourConfig:
     """Take the whole way once, on the reader's own Python documentation, and write a report."""
 
     out: Path = Path("runs/tour")  # the same command again continues there
-    corpus: tuple[str, ...] = ("stdlib",)  # stdlib, or paths of files and folders to read
+    corpus: tuple[str, ...] = ("stdlib",)  # stdlib, world, or paths of files and folders
     seconds: float = 90.0  # of training; measured once at the start
     steps: int | None = None  # optimizer updates instead
     threads: int | Literal["auto"] = "auto"

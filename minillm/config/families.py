@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.decoder import DecoderConfig
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig
@@ -38,8 +39,15 @@ _CAUSAL = {
     "neural-ngram": Family(NeuralNgramConfig, NeuralNgramConfig, _NEURAL_NGRAM),
     "ngram": Family(NgramConfig, NgramConfig, _NGRAM, counts=True),
 }
+_BIDIRECTIONAL = {
+    "lstm": Family(BidirectionalConfig, BidirectionalConfig.lstm, _RECURRENT),
+    "rnn": Family(BidirectionalConfig, BidirectionalConfig.rnn, _RECURRENT),
+}
 # The first family of an objective is its usual one.
-FAMILIES: Mapping[str, Mapping[str, Family]] = {"causal": _CAUSAL}
+FAMILIES: Mapping[str, Mapping[str, Family]] = {
+    "causal": _CAUSAL,
+    "bidirectional": _BIDIRECTIONAL,
+}
 
 
 def find_family(name: str, *, objective: str = "causal") -> Family:

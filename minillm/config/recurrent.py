@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from minillm.config.checking import require_choice, require_fraction, require_positive
 
@@ -27,11 +27,11 @@ class RecurrentConfig:
         require_choice(self, "cell", get_args(CellKind))
 
     @classmethod
-    def rnn(cls, *, vocab_size: int, **changes) -> RecurrentConfig:
+    def rnn(cls, *, vocab_size: int, **changes) -> Self:
         """Elman 1990, as a language model Mikolov et al. 2010: one tanh, no gates."""
         return cls(vocab_size=vocab_size, cell="rnn", **changes)
 
     @classmethod
-    def lstm(cls, *, vocab_size: int, **changes) -> RecurrentConfig:
+    def lstm(cls, *, vocab_size: int, **changes) -> Self:
         """Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000."""
         return cls(vocab_size=vocab_size, cell="lstm", **changes)

@@ -6,7 +6,7 @@ Dimension key: B sequences, T positions, V vocabulary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from torch import Tensor, nn
@@ -72,11 +72,14 @@ class CountedModel(LanguageModel):
     """A language model without gradients: it reads the training text once and counts."""
 
     @abstractmethod
-    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress | None = None) -> None:
+    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress | None = None) -> Self:
         """Count a stream of documents, each ``bos … eos``.
 
         Args:
             token_ids: (N,) integers; may be a memory map.
             bos_id: begins every document and occurs nowhere else.
             progress: wraps the orders that are counted, such as ``tqdm``.
+
+        Returns:
+            The model itself, so that it can be made and counted in one line.
         """

@@ -12,20 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from minillm.attention import AttentionBackend, check_backend
-from minillm.batch import Batch
 from minillm.blocks import KVCache, TransformerBlock, recorded_weights
 from minillm.config import DecoderConfig
 from minillm.linear import Linear
-from minillm.loss import linear_token_loss_sum, token_log_probs
 from minillm.masking import causal_mask, combine_masks, document_mask, padding_mask
-from minillm.models.base import LanguageModel
+from minillm.models.scoring import HiddenLanguageModel
 from minillm.norms import make_norm
 from minillm.positions import LearnedPositions, SinusoidalPositions, make_rotation
 
 INIT_STD = 0.02  # GPT-2's; small enough that the first logits are near 0 and the loss near ln V
 
 
-class Decoder(LanguageModel):
+class Decoder(HiddenLanguageModel):
     """Predict each token from the ones before it.
 
     Embed the tokens, let ``n_layers`` blocks exchange and compute, normalize, and score
@@ -94,28 +92,6 @@ class Decoder(LanguageModel):
                 std = residual_std if ends_branch else INIT_STD
                 nn.init.normal_(parameter, std=std, generator=generator)
 
-    def forward(
-        self,
-        token_ids: Tensor,
-        *,
-        document_ids: Tensor | None = None,
-        is_padding: Tensor | None = None,
-    ) -> Tensor:
-        """Score every token as the successor of every position.
-
-        Args:
-            token_ids: (B, T) int64.
-            document_ids: (B, T) int64: packed documents do not read each other.
-            is_padding: (B, T) bool: padding is read by nobody and does not count as a position.
-
-        Returns:
-            (B, T, V) logits; row t predicts token t + 1.
-
-        Raises:
-            ValueError: if T exceeds ``context_length`` or the shapes do not fit.
-        """
-        return self.unembedding(self.hidden(token_ids, document_ids, is_padding))
-
     def hidden(
         self,
         token_ids: Tensor,
@@ -123,7 +99,17 @@ class Decoder(LanguageModel):
         is_padding: Tensor | None = None,
         state: list[KVCache] | None = None,
     ) -> Tensor:
-        """Return the (B, T, C) vectors that the unembedding reads; arguments as ``forward``."""
+        """Return the (B, T, C) vectors that the unembedding reads.
+
+        Args:
+            token_ids: (B, T) int64.
+            document_ids: (B, T) int64: packed documents do not read each other.
+            is_padding: (B, T) bool: padding is read by nobody and does not count as a position.
+            state: keys and values of the tokens before these; they are appended.
+
+        Raises:
+            ValueError: if T exceeds ``context_length`` or the shapes do not fit.
+        """
         n_past = 0 if state is None else state[0].length
         self._check_tokens(token_ids, n_past)
         positions = _positions(token_ids, n_past, is_padding)
@@ -143,16 +129,6 @@ class Decoder(LanguageModel):
             cache = None if state is None else state[layer]
             x = block(x, mask=mask, is_causal=is_causal, rotation=rotation, cache=cache)
         return self.final_norm(x)
-
-    def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the summed loss of ``batch.targets``, in nats, under the name ``"tokens"``."""
-        hidden, targets = self._hidden_and_targets(batch)
-        return {"tokens": linear_token_loss_sum(hidden, self.unembedding.weight, targets)}
-
-    def log_probs(self, batch: Batch) -> Tensor:
-        """Return log p of each target given its context, (B, T) in nats; 0 where not scored."""
-        hidden, targets = self._hidden_and_targets(batch)
-        return token_log_probs(self.unembedding(hidden), targets)
 
     @torch.no_grad()
     def next_log_probs(
@@ -207,11 +183,6 @@ class Decoder(LanguageModel):
         check_backend(name)
         for block in self.blocks:
             cast(TransformerBlock, block).attention.backend = name
-
-    def _hidden_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        if batch.targets is None:
-            raise ValueError("a language model needs batch.targets, got None")
-        return self.hidden(batch.inputs, batch.document_ids, batch.is_padding), batch.targets
 
     def _check_tokens(self, token_ids: Tensor, n_past: int) -> None:
         if token_ids.ndim != 2:

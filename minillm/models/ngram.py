@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class Ngram(CountedModel):
 
     Example:
         >>> model = Ngram(NgramConfig(vocab_size=3, order=2, smoothing="add-k", k=1.0))
-        >>> model.fit(np.array([2, 0, 1, 0, 1, 2, 0]), bos_id=2)
+        >>> model = model.fit(np.array([2, 0, 1, 0, 1, 2, 0]), bos_id=2)
         >>> log_probs, _ = model.next_log_probs(torch.tensor([[2, 0]]))
         >>> log_probs.exp()  # after 0 came 1, twice
         tensor([[0.2000, 0.6000, 0.2000]])
@@ -53,7 +53,7 @@ class Ngram(CountedModel):
         unigrams.keys.copy_(torch.arange(config.vocab_size))
         unigrams.log_probs.fill_(-np.log(config.vocab_size))
 
-    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress | None = None) -> None:
+    def fit(self, token_ids: np.ndarray, *, bos_id: int, progress: Progress | None = None) -> Self:
         """Count a text; what was counted before is replaced.
 
         ``config`` then knows the sizes of the tables, so that the model can be built again.
@@ -63,12 +63,15 @@ class Ngram(CountedModel):
             bos_id: opens every document; no context reaches across it.
             progress: wraps the loop over the orders, such as ``tqdm``.
 
+        Returns:
+            The model itself.
+
         Raises:
             DataError: if the ids are no stream of documents over this vocabulary; the model is
                 as it was.
 
         Example:
-            ``model.fit(data.train, bos_id=data.tokenizer.bos_id)``
+            ``model = Ngram(NgramConfig(vocab_size=V)).fit(data.train, bos_id=256)``
         """
         counts = count_ngrams(
             token_ids,
@@ -82,6 +85,7 @@ class Ngram(CountedModel):
         self.config = replace(self.config, table_sizes=sizes)
         for level, table in zip(self._levels, tables, strict=True):
             level.fill(table)
+        return self
 
     def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
         """Return the summed loss of ``batch.targets``, in nats, under the name ``"tokens"``."""

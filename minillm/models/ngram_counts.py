@@ -108,8 +108,8 @@ def estimate_discounts(counts: np.ndarray) -> tuple[float, float, float]:
 
     With n_i n-grams counted i times and Y = n1 / (n1 + 2 n2):
     D1 = 1 - 2 Y n2/n1, D2 = 2 - 3 Y n3/n2, D3+ = 3 - 4 Y n4/n3
-    (Chen and Goodman 1998, TR-10-98, equation 26). Where that cannot be computed, or leaves the
-    range from 0 to i, KenLM's fallback 0.5, 1, 1.5 is used.
+    (Chen and Goodman 1998, TR-10-98, on modified Kneser–Ney). Where that cannot be computed, or
+    leaves the range from 0 to i, KenLM's fallback 0.5, 1, 1.5 is used.
 
     Args:
         counts: (G,) integers; zeros do not matter.
@@ -139,10 +139,9 @@ def smooth_counts(tables: Sequence[NgramCounts], config: NgramConfig) -> list[Ba
     nothing was ever counted after it, the shorter one alone decides.
 
     - ``kneser-ney``: keeps c - D(c) of each count and frees what it took: modified Kneser–Ney
-      (Chen and Goodman 1998, TR-10-98, §4.1.6; Kneser and Ney 1995). Below the highest
-      order c is no count of occurrences but of the different tokens that stand before
-      the n-gram; n-grams that begin a document have none before them, so that their occurrences
-      count (as in Heafield et al. 2013, §3.2).
+      (Chen and Goodman 1998, TR-10-98; Kneser and Ney 1995). Below the highest order c is no count
+      of occurrences but of the different tokens that stand before the n-gram; n-grams that begin a
+      document have none before them, so that their occurrences count (Heafield et al. 2013).
     - ``interpolated``: keeps every count and frees as many as there are different tokens after h:
       Witten and Bell 1991, method C, interpolated (Chen and Goodman 1998, §2.5).
     - ``add-k``: keeps the counts of the longest contexts only and frees k V: (c + k) / (Σ c + k V)

@@ -13,7 +13,8 @@ from minillm.linear import Linear
 from minillm.models.cells import CellState, RecurrentBackend, RecurrentLayers
 from minillm.models.scoring import HiddenLanguageModel, check_token_ids
 
-INIT_STD = 0.05  # the first logits are near 0, the loss near ln V, and the first states not tiny
+INIT_STD = 0.05  # of a matrix that scores: the first logits are near 0 and the loss near ln V
+READ_STD = 1.0  # of one that only reads: the gates see signals of their own size from the start
 
 
 class Recurrent(HiddenLanguageModel):
@@ -48,7 +49,8 @@ class Recurrent(HiddenLanguageModel):
         with torch.random.fork_rng(devices=[]):  # torch's own initial weights are overwritten
             self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
             self.unembedding = Linear(config.d_model, config.vocab_size, bias=False)
-        nn.init.normal_(self.token_embedding.weight, std=INIT_STD, generator=generator)
+        read_std = INIT_STD if config.tie_embeddings else READ_STD
+        nn.init.normal_(self.token_embedding.weight, std=read_std, generator=generator)
         self.layers = RecurrentLayers(
             config.d_model,
             n_layers=config.n_layers,

@@ -1,4 +1,4 @@
-"""What the language models before the Transformer share: vectors in, scored tokens out.
+"""What neural language models share: vectors in, scored tokens out.
 
 Dimension key: B sequences, T positions, C width, V vocabulary.
 """
@@ -19,13 +19,12 @@ _SCORED_AT_ONCE = 256  # positions: the logits of a long document need not fit i
 class HiddenLanguageModel(LanguageModel):
     """A language model that turns tokens into vectors and scores the vocabulary with a matrix.
 
-    It has no limit on the text that it reads.
-
     Attributes:
         unembedding: the (V, C) matrix.
+        context_length: the most tokens it reads; ``None``: there is no limit.
     """
 
-    context_length = None
+    context_length: int | None = None
     unembedding: Linear
 
     @abstractmethod
@@ -55,7 +54,7 @@ class HiddenLanguageModel(LanguageModel):
             (B, T, V) logits; row t predicts token t + 1.
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: if the shapes do not fit, or T exceeds ``context_length``.
         """
         return self.unembedding(self.hidden(token_ids, document_ids, is_padding))
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from minillm.plots.curves import draw_levels
 from minillm.plots.style import GRAY, GREEN, PALETTE, Figure, make_figure, show_grid, styled
 
 Results = Mapping[float, Sequence[float]]  # CPU seconds → one value for each seed
@@ -48,10 +49,10 @@ def plot_cost(
     axes = figure.add_subplot()
     for color, (name, results) in zip(PALETTE, models.items(), strict=False):
         _draw_model(axes, name, results, color)
-    for name, value in (lines or {}).items():
-        _draw_level(axes, value, f"{name} {value:.2f}", GRAY)
+    levels = [(value, f"{name} {value:.2f}", GRAY) for name, value in (lines or {}).items()]
     if floor is not None:
-        _draw_level(axes, floor, f"entropy of the\nsource {floor:.2f}", GREEN)
+        levels.append((floor, f"entropy of the\nsource {floor:.2f}", GREEN))
+    draw_levels(axes, sorted(levels, reverse=True))
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     budgets = sorted({seconds for results in models.values() for seconds in results})
@@ -77,22 +78,6 @@ def _draw_model(axes: Axes, name: str, results: Results, color: str) -> None:
         return
     axes.plot(budgets, means, color=color, marker="o", markersize=5, linewidth=2, label=name)
     axes.fill_between(budgets, lows, highs, color=color, alpha=0.18, linewidth=0)
-
-
-def _draw_level(axes: Axes, value: float, label: str, color: str) -> None:
-    """Draw a dashed line; its label stands outside on the right."""
-    axes.axhline(value, color=color, linestyle=(0, (5, 3)), linewidth=1.2, zorder=1.5)
-    axes.annotate(
-        label,
-        (1.0, value),
-        xycoords=("axes fraction", "data"),
-        xytext=(6, 0),
-        textcoords="offset points",
-        va="center",
-        color=color,
-        fontsize=9.5,
-        annotation_clip=False,
-    )
 
 
 def _spread(budgets: Sequence[float]) -> list[float]:

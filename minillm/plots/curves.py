@@ -69,7 +69,7 @@ def plot_loss_curve(
     axes = figure.add_subplot()
     _draw_training(axes, training)
     _draw_validation(axes, validation)
-    _draw_levels(axes, _levels(vocab_size, floor, lines))
+    draw_levels(axes, _levels(vocab_size, floor, lines))
     steps = np.concatenate([training[:, 0], validation[:, 0]])
     _set_steps(axes, steps, log_steps=log_steps)
     axes.set_ylabel("loss (nats per token)")
@@ -181,8 +181,13 @@ def _levels(
     return sorted(levels, reverse=True)
 
 
-def _draw_levels(axes: Axes, levels: list[tuple[float, str, str]]) -> None:
-    """Draw dashed lines; their labels stand outside on the right, pushed apart where close."""
+def draw_levels(axes: Axes, levels: list[tuple[float, str, str]]) -> None:
+    """Draw dashed lines; their labels stand outside on the right, pushed apart where close.
+
+    Args:
+        axes: whose limits are final.
+        levels: (value, label, color), the highest first.
+    """
     for value, _, color in levels:
         axes.axhline(value, color=color, linestyle=(0, (5, 3)), linewidth=1.2, zorder=1.5)
     low, high = axes.get_ylim()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,6 +18,7 @@ from minillm.attention import AttentionBackend
 from minillm.batch import Batch
 from minillm.checkpoint import find_checkpoint, load_weights, read_checkpoint
 from minillm.config import (
+    BidirectionalConfig,
     DecoderConfig,
     NeuralNgramConfig,
     NgramConfig,
@@ -28,10 +30,12 @@ from minillm.data import PackedWindows, PreparedData
 from minillm.errors import CheckpointError, ConfigError
 from minillm.evaluation import Evaluation, evaluate_documents
 from minillm.models.base import CountedModel, LanguageModel, Model
+from minillm.models.bidirectional import Bidirectional
 from minillm.models.decoder import Decoder
 from minillm.models.neural_ngram import NeuralNgram
 from minillm.models.ngram import Ngram
 from minillm.models.recurrent import Recurrent
+from minillm.objectives.bidirectional import bidirectional_batch
 from minillm.objectives.causal import causal_batch
 from minillm.runtime import derive_generator
 from minillm.tokenizers import Tokenizer, load_tokenizer
@@ -43,6 +47,7 @@ Judge = Callable[[Any, Sequence[np.ndarray], int], Evaluation]  # model, documen
 BUILDERS: Mapping[type, Callable[..., LanguageModel]] = {
     DecoderConfig: Decoder,
     RecurrentConfig: Recurrent,
+    BidirectionalConfig: Bidirectional,
     NeuralNgramConfig: NeuralNgram,
     NgramConfig: Ngram,
 }
@@ -56,7 +61,9 @@ class Objective:
     judge: Judge
 
 
-def _causal_batches(data: PreparedData, config: PretrainConfig) -> BatchAt:
+def _window_batches(
+    make_batch: Callable[..., Batch], data: PreparedData, config: PretrainConfig
+) -> BatchAt:
     """Packed windows; a window that crosses documents reads on, as GPT-2's did."""
     windows = PackedWindows(
         data.train,
@@ -65,7 +72,7 @@ def _causal_batches(data: PreparedData, config: PretrainConfig) -> BatchAt:
         seed=config.seed,
     )
     bos_id = data.tokenizer.bos_id
-    return lambda index: causal_batch(windows.batch_at(index), bos_id=bos_id)
+    return lambda index: make_batch(windows.batch_at(index), bos_id=bos_id)
 
 
 def _judge_by_code_length(
@@ -75,7 +82,12 @@ def _judge_by_code_length(
 
 
 OBJECTIVES: Mapping[str, Objective] = {
-    "causal": Objective(batches=_causal_batches, judge=_judge_by_code_length),
+    "causal": Objective(
+        batches=partial(_window_batches, causal_batch), judge=_judge_by_code_length
+    ),
+    "bidirectional": Objective(  # the mean of two code lengths
+        batches=partial(_window_batches, bidirectional_batch), judge=_judge_by_code_length
+    ),
 }
 
 

@@ -9,10 +9,19 @@ node is the best way to an earlier one, and one edge (Viterbi 1967).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 _END = -1  # the key of a piece's id, where bytes are the keys of longer pieces
+
+
+class Edge(NamedTuple):
+    """A piece where it stands, and the probability that a cut of the word goes through it."""
+
+    start: int
+    end: int
+    piece_id: int
+    prob: float
 
 
 class Trie:
@@ -77,3 +86,37 @@ def best_path(word: bytes, trie: Trie, scores: list[float]) -> list[tuple[int, f
         path.append((piece_id, best[end]))
         end = start
     return path[::-1]
+
+
+def edge_probs(word: bytes, trie: Trie, scores: Sequence[float]) -> list[Edge]:
+    """Return every edge with its posterior probability: the sum of all cuts that take it.
+
+    α(node) sums the probability of all ways from the start to it, β(node) of all ways from it to
+    the end; an edge has the share α(start) p β(end) / α(word's end) (Kudo 2018, section 3.2).
+
+    Args:
+        word: the bytes to cut.
+        trie: the pieces; one must stand at each place that can be reached.
+        scores: log-probability of each id.
+
+    Example:
+        >>> edges = edge_probs(b"ab", Trie([b"a", b"b", b"ab"]), [-1.0, -1.0, -2.0])
+        >>> [(edge.start, edge.end, round(edge.prob, 3)) for edge in edges]
+        [(0, 1, 0.5), (0, 2, 0.5), (1, 2, 0.5)]
+    """
+    edges = [(s, e, i) for s in range(len(word)) for e, i in trie.matches(word, s)]
+    arriving: dict[int, list[float]] = {0: [0.0]}
+    for start, end, piece in edges:
+        arriving.setdefault(end, []).append(log_sum(arriving[start]) + scores[piece])
+    leaving: dict[int, list[float]] = {len(word): [0.0]}
+    for start, end, piece in reversed(edges):
+        leaving.setdefault(start, []).append(log_sum(leaving[end]) + scores[piece])
+    alpha, beta = ({n: log_sum(x) for n, x in ways.items()} for ways in (arriving, leaving))
+    total = alpha[len(word)]
+    return [Edge(s, e, i, math.exp(alpha[s] + scores[i] + beta[e] - total)) for s, e, i in edges]
+
+
+def log_sum(weights: Sequence[float]) -> float:
+    """Return the logarithm of a sum of exponentials, without overflow."""
+    largest = max(weights)
+    return largest + math.log(sum(math.exp(weight - largest) for weight in weights))

@@ -26,7 +26,7 @@ from minillm.tokenizers.base import (
     check_text,
 )
 from minillm.tokenizers.bpe_training import check_vocab_size, count_words
-from minillm.tokenizers.lattice import Trie, best_path
+from minillm.tokenizers.lattice import Edge, Trie, best_path, edge_probs, log_sum
 from minillm.tokenizers.pattern import split_words
 from minillm.tokenizers.tokenizer_json import BYTE_SPELLINGS, N_BYTES, scores_to_json, spell
 from minillm.tokenizers.unigram_training import learn_scores
@@ -154,6 +154,20 @@ class UnigramTokenizer(Tokenizer):
             ids += path[::-1]
         return ids
 
+    def edges(self, word: str) -> list[Edge]:
+        """Return every piece that stands in a word, with the probability that a cut takes it.
+
+        Args:
+            word: one word; see ``split_words``.
+
+        Example:
+            >>> pieces = [(bytes([b]), -6.0) for b in range(256)] + [(b"ab", -12.0)]
+            >>> [round(edge.prob, 3) for edge in UnigramTokenizer(pieces).edges("ab")]
+            [0.5, 0.5, 0.5]
+        """
+        check_text(word)
+        return edge_probs(word.encode(), self._trie, self.scores)
+
     def show_work(self, text: str, *, n_best: int = 3) -> Iterator[str]:
         """Narrate how each word is cut: the pieces that end at each place, and the best path.
 
@@ -216,21 +230,16 @@ class UnigramTokenizer(Tokenizer):
         """List for each node (log weight of all paths through the edge, from, piece)."""
         arriving: list[list[tuple[float, int, int]]] = [[] for _ in range(len(word) + 1)]
         for start in range(len(word)):
-            total = _log_sum([weight for weight, _, _ in arriving[start]]) if start else 0.0
+            total = log_sum([weight for weight, _, _ in arriving[start]]) if start else 0.0
             for end, piece_id in self._trie.matches(word, start):
                 weight = total + smoothing * self.scores[piece_id]
                 arriving[end].append((weight, start, piece_id))
         return arriving
 
 
-def _log_sum(weights: Sequence[float]) -> float:
-    largest = max(weights)
-    return largest + math.log(sum(math.exp(weight - largest) for weight in weights))
-
-
 def _draw(edges: Sequence[tuple[float, int, int]], uniform: float) -> tuple[int, int]:
     """Choose an edge in proportion to its weight."""
-    total, below = _log_sum([weight for weight, _, _ in edges]), 0.0
+    total, below = log_sum([weight for weight, _, _ in edges]), 0.0
     for weight, start, piece_id in edges:
         below += math.exp(weight - total)
         if uniform < below:

@@ -42,3 +42,15 @@ def test_what_cannot_be_drawn_is_refused():
         plot_panels()
     with pytest.raises(ValueError, match="'a' has 3 points for 2 places of x"):
         plot_panels(panel(x=[1, 2]))
+
+
+def test_a_short_logarithmic_axis_is_numbered_in_plain_words():
+    def numbers(values):
+        panel = Panel(title="A", x=[1, 2], lines={"a": values}, x_label="x", y_label="y", log="y")
+        figure = plot_panels(panel)
+        figure.canvas.draw()
+        return [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+    assert {"50", "100", "200"} <= set(numbers([40, 300]))
+    assert not any("×" in text or "times" in text for text in numbers([40, 300]))
+    assert any("10^" in text for text in numbers([1, 1e6]))  # powers of ten, as before

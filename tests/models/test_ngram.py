@@ -102,9 +102,7 @@ def stream_of(documents):
 
 
 def fitted(documents, **settings):
-    model = Ngram(NgramConfig(vocab_size=V, **settings))
-    model.fit(stream_of(documents), bos_id=BOS)
-    return model
+    return Ngram(NgramConfig(vocab_size=V, **settings)).fit(stream_of(documents), bos_id=BOS)
 
 
 def batch_of(row, **fields):
@@ -297,8 +295,7 @@ def test_a_fitted_model_is_rebuilt_from_its_config_and_its_tensors():
 
 def test_fitting_again_forgets_the_first_text():
     first, second = drawn_documents(), drawn_documents(seed=4)
-    model = fitted(first, order=3)
-    model.fit(stream_of(second), bos_id=BOS)
+    model = fitted(first, order=3).fit(stream_of(second), bos_id=BOS)
     fresh = fitted(second, order=3)
     batch = batch_of(first[0])
     assert torch.equal(model.log_probs(batch), fresh.log_probs(batch))

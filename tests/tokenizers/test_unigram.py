@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from minillm.errors import ConfigError, DataError
 from minillm.tokenizers import UnigramTokenizer, load_tokenizer
-from minillm.tokenizers.lattice import Trie, best_path
+from minillm.tokenizers.lattice import Trie, best_path, edge_probs
 from minillm.tokenizers.tokenizer_json import N_BYTES, spell
 from minillm.tokenizers.unigram_training import (
     Lattices,
@@ -99,6 +99,22 @@ def test_expected_counts_are_sums_over_all_cuts(chunks, seed):
     counts, log_likelihood = Lattices(chunks, PIECES).expected_counts(probs)
     assert log_likelihood == pytest.approx(nats, rel=1e-9)
     assert counts.tolist() == pytest.approx([expected[piece] for piece in PIECES], abs=1e-9)
+
+
+@given(word=st.text("ab今", max_size=7), seed=st.integers(0, 99))
+def test_edges_are_shares_of_all_cuts(word, seed):
+    prob_of = dict(zip(PIECES, drawn_probs(seed).tolist(), strict=True))
+    scores = [math.log(p) for p in prob_of.values()]
+    ways = {cut: probability(cut, prob_of) for cut in cuts(word.encode(), PIECES)}
+    expected = Counter()
+    for cut, p in ways.items():
+        start = 0
+        for piece in cut:
+            expected[start, start + len(piece)] += p / sum(ways.values())
+            start += len(piece)
+    edges = edge_probs(word.encode(), Trie(PIECES), scores)
+    assert {(e.start, e.end): e.prob for e in edges} == pytest.approx(expected, abs=1e-9)
+    assert [PIECES[e.piece_id] for e in edges] == [word.encode()[e.start : e.end] for e in edges]
 
 
 @given(chunks=chunks_of_text, seed=st.integers(0, 99))

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from minillm.text.world.grammar import Fact, Slot, Story
 
 Domains = tuple[int, ...]  # a bit mask over the values of each fact
-_CACHED = 1 << 18  # rectangles whose mass is remembered: some tens of megabytes
+_CACHED = 1 << 16  # rectangles whose mass is remembered: some twenty megabytes
 
 
 class Rectangle(NamedTuple):

@@ -52,8 +52,11 @@ _ENGLISH: tuple[tuple[str, _Exchange], ...] = (
         ),
     ),
     ("food", (("What did we have to eat?", "Did we have any food?"), "We had some {food}.")),
-    ("found", (("Did we find {it_object} again?",), "Yes, we found the {object}.")),
-    ("lost", (("Did we find {it_object} again?",), "No, the {object} {was} gone.")),
+    (
+        "found",
+        (("And {was} {it} still there when we looked?",), "Yes, the {object} {was} still there."),
+    ),
+    ("lost", (("And {was} {it} still there when we looked?",), "No, the {object} {was} gone.")),
     ("", (("Thank you, {person}!", "Goodbye, {person}!"), "See you soon, {other}!")),
 )
 _CHINESE: tuple[tuple[str, _Exchange], ...] = (
@@ -86,8 +89,8 @@ _CHINESE: tuple[tuple[str, _Exchange], ...] = (
         ),
     ),
     ("food", (("我们有什么吃的？", "有吃的吗？"), "我们有一些{food}。")),
-    ("found", (("我们后来找到{it}了吗？",), "找到了{object}。")),
-    ("lost", (("我们后来找到{it}了吗？",), "没有，{object}不见了。")),
+    ("found", (("我们去找的时候，{it}还在吗？",), "还在，{object}还在那里。")),
+    ("lost", (("我们去找的时候，{it}还在吗？",), "不在了，{object}不见了。")),
     ("", (("谢谢你，{person}！", "再见，{person}！"), "下次见，{other}！")),
 )
 _SCRIPTS = {"en": _ENGLISH, "zh": _CHINESE}

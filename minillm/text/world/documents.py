@@ -43,6 +43,12 @@ class WorldDocument:
         return (*(word.text for sentence in self.sentences for word in sentence), END_WORD)
 
     @property
+    def sentences_of_words(self) -> list[list[str]]:
+        """The words of each sentence, and END_WORD as the last one: what floors are computed of."""
+        told = [[word.text for word in sentence] for sentence in self.sentences]
+        return [*told, [END_WORD]]
+
+    @property
     def spans(self) -> list[tuple[int, int]]:
         """Where each word but END_WORD stands in the text: (start, end) in characters."""
         return make_tables(self.language).rendering.spans(self.words)

@@ -160,6 +160,9 @@ class ExactModel:
             n_before: how many sentences before the one that is read are seen. While there are
                 fewer, the reader knows that the document began; later on the place is unknown, and
                 every place with ``n_before`` sentences before it is equally likely.
+
+        Raises:
+            DataError: the language cannot say it.
         """
         windows, bits = self.windows, []
         for place, sentence in enumerate(sentences):
@@ -168,6 +171,11 @@ class ExactModel:
             for earlier in seen:
                 weights = windows.advance(weights, earlier)
             with_it = windows.advance(weights, sentence)
+            if not with_it:
+                raise DataError(
+                    f"sentence {place + 1} ({' '.join(sentence)!r}) cannot follow the "
+                    f"{len(seen)} sentences before it"
+                )
             bits.append(math.log2(total(weights)) - math.log2(total(with_it)))
         return math.fsum(bits)
 

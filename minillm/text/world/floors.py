@@ -20,7 +20,7 @@ from minillm.text.world.rng import SplitMix64, keyed
 if TYPE_CHECKING:
     from minillm.text.world.exact import ExactModel
 
-Sentences = Sequence[Sequence[str]]  # of one document; [END_WORD] last
+Sentences = Sequence[Sequence[str]]  # of one document, with or without [END_WORD] as the last
 
 
 class Estimate(NamedTuple):
@@ -101,7 +101,7 @@ def limited_context(
     Returns:
         Bits per word of this reader, and how much more that is than those of who reads all.
     """
-    limited = [exact.limited_bits(sentences, n_before=n_before) for sentences in documents]
+    limited = [exact.limited_bits(_whole(sentences), n_before=n_before) for sentences in documents]
     whole = [exact.bits(_words(sentences)) for sentences in documents]
     counts = [float(len(_words(sentences))) for sentences in documents]
     excess = [a - b for a, b in zip(limited, whole, strict=True)]
@@ -176,7 +176,12 @@ def sentence_order(
 
 
 def _words(sentences: Sentences) -> list[str]:
-    return [word for sentence in sentences for word in sentence]
+    return [word for sentence in _whole(sentences) for word in sentence]
+
+
+def _whole(sentences: Sentences) -> Sentences:
+    """Return the sentences with the end of the document as the last one."""
+    return sentences if list(sentences[-1]) == [END_WORD] else [*sentences, [END_WORD]]
 
 
 def _told(sentences: Sentences) -> Sentences:

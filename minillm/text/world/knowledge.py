@@ -159,8 +159,7 @@ class Telling:
 
 
 def _facts_of(tries: Tries, slot: Slot) -> frozenset[int]:
-    masks = (rectangle.masks for rectangle in tries.beliefs.forms(slot).values())
-    return frozenset(fact for mask in masks for fact, _ in mask)
+    return frozenset(tries.story.fact_index[name] for form in slot.forms for name in form.when)
 
 
 def _order(tries: Tries) -> list[State]:

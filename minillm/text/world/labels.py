@@ -13,7 +13,7 @@ class Labels:
     """What a classifier shall find out about a document."""
 
     topic: str  # never said; no reader can always be right about it
-    ending: Literal["found", "lost"]  # is the object found again? Always said
+    ending: Literal["found", "lost"]  # was the object still there when they looked? Always said
 
 
 def label(document: WorldDocument) -> Labels:
@@ -25,12 +25,11 @@ def label(document: WorldDocument) -> Labels:
 def topic_probabilities(document: WorldDocument) -> dict[str, float]:
     """Return p(topic | the document) of each topic, exactly: the best that a classifier can know.
 
-    The topic only shows in what it causes, so the posterior is that of the facts that were told
-    (Bayes' rule). The best guess is the likeliest topic; averaged over documents, its probability
-    is the Bayes accuracy.
+    The topic only shows in what it causes, so it is never certain before all of that was told. The
+    best guess is the likeliest topic; averaged over documents, its probability is the Bayes
+    accuracy.
 
     Args:
         document: Only its words are looked at.
     """
-    words = [word.text for sentence in document.sentences for word in sentence]
-    return TinyWorld(document.language).exact.fact("topic", words)
+    return TinyWorld(document.language).exact.fact("topic", document.words)

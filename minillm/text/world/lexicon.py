@@ -63,7 +63,7 @@ SIZES = (
     Word("pretty", "漂亮的"),
     Word("new", "崭新的"),
     Word("strange", "奇怪的"),
-    Word("tiny", "迷你的"),
+    Word("tiny", "小巧的"),
     Word("lovely", "可爱的"),
     Word("heavy", "沉甸甸的"),
     Word("ugly", "难看的"),

@@ -142,7 +142,7 @@ TOPICS = (
             "in around museum 博物馆 博物馆里"
         ),
         objects=(
-            "book books 书 本 / pencil pencils 铅笔 支 / crayon crayons 蜡笔 支 / "
+            "book books 图画书 本 / pencil pencils 铅笔 支 / crayon crayons 蜡笔 支 / "
             "notebook notebooks 笔记本 个 / ruler rulers 尺子 把 / eraser erasers 橡皮 块"
         ),
         hiding="under desk 书桌 下面 / behind curtain 窗帘 后面 / behind bookcase 书柜 后面",

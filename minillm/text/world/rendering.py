@@ -109,7 +109,7 @@ def _capital(word: str) -> str:
 
 
 def _spaced(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    r"""Apply the rules of English.
+    """Apply the rules of English.
 
     A quotation begins with a capital. One that opens a sentence goes on with who says it ("Where
     is it?" asked Tim.) unless it ends with a full stop; one inside a sentence ends it.

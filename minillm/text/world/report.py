@@ -7,33 +7,33 @@ from collections.abc import Sequence
 from minillm.text.world import floors
 from minillm.text.world.exact import ExactModel
 
-N_SLOW = 400  # documents for the floors that need more than one pass over a document
-
 
 def entropy_report(
     exact: ExactModel,
     documents: Sequence[floors.Sentences],
     *,
     n_pairs: int = 2000,
+    n_slow: int = 1000,
     seed: int = 0,
 ) -> dict[str, float]:
     """Compute the entropy in closed form and by drawn documents, and the floors of the tasks.
 
     Args:
         exact: the engine of the documents' language.
-        documents: drawn documents, each a row of sentences with ``[END_WORD]`` last.
+        documents: drawn documents, each a row of sentences, with or without ``[END_WORD]``.
         n_pairs: pairs of sentences for the two tasks on pairs.
+        n_slow: documents for the floors that read each of them more than once (masked words,
+            limited context, topic); a tenth of them for the next word.
         seed: of what is hidden and which pairs are drawn.
 
     Returns:
         A number for each name; ``…_error`` is the standard error of what stands before it.
-        Floors that read documents again and again use the first 400 of them. Numbers "per word"
-        count punctuation and the end of the document as words.
+        Numbers "per word" count punctuation and the end of the document as words.
     """
     entropy = exact.entropy()
     drawn = floors.bits_per_document(exact, documents)
     n_bytes = floors.bytes_per_document(exact, documents)
-    some = documents[:N_SLOW]
+    some = documents[:n_slow]
     masked = floors.masked_words(exact, some, seed=seed)
     limited, excess = floors.limited_context(exact, some)
     numbers = {
@@ -52,7 +52,7 @@ def entropy_report(
         "bits_per_byte": entropy.total / n_bytes.value,
     }
     estimates = {
-        "next_word_accuracy": floors.next_word_accuracy(exact, some[: N_SLOW // 4]),
+        "next_word_accuracy": floors.next_word_accuracy(exact, some[: max(n_slow // 10, 2)]),
         "topic_accuracy": floors.fact_accuracy(exact, some, "topic"),
         "masked_bits_per_word": masked.bits,
         "masked_accuracy": masked.accuracy,

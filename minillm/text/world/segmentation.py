@@ -72,10 +72,11 @@ class Segmenter:
         return self._trace_back(text, readable, reached), reached
 
     def _after(self, read: int) -> int:
-        return (read & ~self._last) << 1 | (self._first if read & self._last else 0)
+        # what is shifted out of a text's end lands on the beginning of another: it is among them
+        return read << 1 | (self._first if read & self._last else 0)
 
     def _before(self, after: int) -> int:
-        return (after >> 1) & ~self._last | (self._last if after & self._first else 0)
+        return after >> 1 | (self._last if after & self._first else 0)
 
     def _trace_back(self, text: str, readable: list[int], end: int) -> list[str]:
         words, wanted = [], readable[end]

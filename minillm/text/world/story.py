@@ -33,7 +33,7 @@ _ZIPF_SCALE = 10_000  # weights are integers: 10000 / (rank + 2), rounded
 _OWN, _NEIGHBOR = 8, 1  # a topic's own values against those of each of its two neighbors
 
 _OPENING = ("object", "meet", "clothing", "animal")
-_OPENING_WEIGHTS = {"object": 5, "meet": 6, "clothing": 3, "animal": 2, "hide": 7}
+_OPENING_WEIGHTS = {"object": 5, "meet": 6, "clothing": 3, "animal": 2, "hide": 8}
 _MIDDLE_WEIGHTS = {
     "play": 40,
     "walk": 40,
@@ -44,7 +44,7 @@ _MIDDLE_WEIGHTS = {
     "rest": 30,
 }
 _N_MIDDLE = 3  # at most so many events between hiding and searching
-_LEAVE_MIDDLE = (12, 28, 60, 1)  # weight of ending the middle after 0, 1, 2, 3 events
+_LEAVE_MIDDLE = (14, 34, 70, 1)  # weight of ending the middle after 0, 1, 2, 3 events
 
 
 def zipf(n_values: int) -> tuple[int, ...]:
@@ -155,7 +155,7 @@ def _late_arcs(ending: str, seen: tuple[str, ...]) -> Iterable[Arc]:
         if memory in seen:
             rest = tuple(other for other in seen if other != memory)
             yield Arc(event, 5, (ending, rest))
-    open_ends = ("thing", "day", *(memory for memory in seen if memory == "tell"))
+    open_ends = (ending, "day", *(memory for memory in seen if memory == "tell"))
     yield Arc("happy" if ending == "found" else "sad", 5, ("home", open_ends))
 
 
@@ -166,11 +166,13 @@ def _night_arcs(stage: str, open_ends: tuple[str, ...]) -> Iterable[Arc]:
     if "day" in open_ends:
         yield Arc("diary", 10, ("night", no_day))
         yield Arc("memory", 3, ("over", ()))
-    if "thing" in open_ends:
+    if "found" in open_ends or "lost" in open_ends:
         if stage == "home":
             yield Arc("supper", 5, ("evening", only_day))
         yield Arc("picture", 3, ("night", only_day))
         yield Arc("letter", 1, ("over", ()))
+    if "lost" in open_ends:
+        yield Arc("returned", 9, ("over", ()))
     if "tell" in open_ends:
         yield Arc("dream", 5, ("night", only_day))
     yield Arc(END, 2 if "day" in open_ends else 8, ("over", ()))

@@ -79,7 +79,7 @@ class Tries:
         return len(self.words) - 1
 
     def _paths(self, state: State) -> list[Path]:
-        arcs = self.story.script[state]
+        arcs = [arc for arc in self.story.script[state] if arc.weight]
         total = sum(arc.weight for arc in arcs)
         paths = []
         for arc in arcs:
@@ -132,18 +132,22 @@ class Tries:
 
 
 def event_texts(story: Story, texts: Texts, event: str) -> list[tuple[float, tuple[Element, ...]]]:
-    """Return p(wording | event) and the elements of each text of an event (END included)."""
+    """Return p(wording | event) and the elements of each text of an event (END included).
+
+    What weighs nothing is never said and left out.
+    """
     if event == END:
         return [(1.0, texts[END][0])]
     wordings = story.wordings[event]
     total = sum(wording.weight for wording in wordings)
-    return [(w.weight / total, t) for w, t in zip(wordings, texts[event], strict=True)]
+    pairs = zip(wordings, texts[event], strict=True)
+    return [(wording.weight / total, text) for wording, text in pairs if wording.weight]
 
 
 def _choice_words(story: Story, language: Language) -> dict[str, list[tuple[str, float]]]:
     """Return the words of each choice with their probabilities."""
     weights = {choice.name: choice.weights for choice in story.choices}
     return {
-        name: [(w, n / sum(weights[name])) for w, n in zip(words, weights[name], strict=True)]
+        name: [(w, n / sum(weights[name])) for w, n in zip(words, weights[name], strict=True) if n]
         for name, words in language.choice_words.items()
     }

@@ -96,8 +96,10 @@ class Windows:
             likelihood = math.prod(probabilities) * len(self._moves)
             for (node, after), weight in hypotheses.items():
                 event = self._event.get(node)
-                if event is not None:
-                    there = self._move(states, event) * (likelihood * weight)
+                if event is None:  # the sentence is only the beginning of one
+                    continue
+                there = self._move(states, event) * (likelihood * weight)
+                if there.any():
                     moved[after] = moved[after] + there if after in moved else there
         if not moved:
             root = {(self._root, self.tries.beliefs.full): 1.0}

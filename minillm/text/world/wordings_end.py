@@ -38,6 +38,11 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             "{person} {waved} to the {animal_trait} {animal} .",
             "{person} 向 {animal_trait} {animal} {waved} 。",
         ),
+        row(
+            3,
+            '" goodbye , {animal_trait} {animal} ! " {said} {person} .',
+            "“ 再见 ， {animal_trait} {animal} ！ ” {person} {said} 。",
+        ),
     ),
     "stolen": (
         row(
@@ -48,7 +53,8 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "far away , the {animal_trait} {animal} was running with the {size} {color} {object} .",
-            "远处 ， {animal_trait} {animal} 正 带着 {size} {color} {object} 逃跑 。",
+            "远处 ， {animal_trait} {animal} 正 带着 {those} {measure} {size} {color} {object} "
+            "逃跑 。",
         ),
         row(
             2,
@@ -83,7 +89,8 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
         row(
             3,
             "at last , {person} and {other} left the {place} with the {size} {color} {object} .",
-            "最后 ， {person} 和 {other} 带着 {size} {color} {object} 离开了 {place} 。",
+            "最后 ， {person} 和 {other} 带着 {those} {measure} {size} {color} {object} "
+            "离开了 {place} 。",
         ),
         row(
             3,
@@ -100,12 +107,18 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             "they were {happy} all the way home .",
             "回家 的 路上 ， 他们 一直 很 {happy} 。",
         ),
+        row(
+            2,
+            '" thank you for the {size} {color} {object} ! " {said} {other} .',
+            "“ 谢谢 你 送 我 {those} {measure} {size} {color} {object} ！ ” {other} {said} 。",
+        ),
     ),
     "sad": (
         row(
             3,
             "they were {sad} and left the {place} without the {size} {color} {object} .",
-            "他们 很 {sad} ， 没有 带上 {size} {color} {object} 就 离开了 {place} 。",
+            "他们 很 {sad} ， 没有 带上 {those} {measure} {size} {color} {object} 就 "
+            "离开了 {place} 。",
         ),
         row(
             3,
@@ -117,24 +130,36 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             "it had been a {hard} {time} {at_place} the {place} .",
             "在 {in_place} ， 他们 度过了 一 个 {hard} {time} 。",
         ),
+        row(
+            2,
+            '" do not be {sad} ! " {said} {hers} {relation} .',
+            "“ 别 {sad} ！ ” {she} 的 {relation} {said} 。",
+        ),
     ),
     "supper": (
         row(
             3,
             "at home , {person} told {hers} {mother} about the {size} {color} {object} .",
-            "回到 家 ， {person} 向 {mother} 说起了 {size} {color} {object} 。",
+            "回到 家 ， {person} 向 {mother} 说起了 {those} {measure} {size} {color} {object} 。",
         ),
         row(
             2,
             "{hers} {mother} wanted to hear about {other} and the {size} {color} {object} .",
-            "{she} 的 {mother} 想 听听 {other} 和 {size} {color} {object} 的 事 。",
+            "{she} 的 {mother} 想 听听 {other} 和 {those} {measure} {size} {color} {object} "
+            "的 事 。",
+        ),
+        row(
+            2,
+            '" tell me about the {size} {color} {object} ! " {said} {hers} {mother} .',
+            "“ 给 我 讲讲 {those} {measure} {size} {color} {object} 吧 ！ ” {she} 的 {mother} "
+            "{said} 。",
         ),
     ),
     "picture": (
         row(
             3,
             "{person} drew a picture of the {size} {color} {object} .",
-            "{person} 画了 一 幅 画 ， 画上 有 {size} {color} {object} 。",
+            "{person} 画了 一 幅 画 ， 画上 有 {number} {measure} {size} {color} {object} 。",
         ),
         row(
             3,
@@ -182,6 +207,24 @@ END_OF_STORY: dict[str, tuple[Row, ...]] = {
             "{object} .",
             "第二天 ， {person} 给 {relation} 寄了 一 封 信 ， 信里 讲到 {those} {measure} {size} "
             "{color} {object} 。",
+        ),
+    ),
+    "returned": (
+        row(
+            3,
+            "two days later , {person} found the {size} {color} {object} near the {gate} .",
+            "两天 后 ， {person} 在 {gate} 旁边 找到了 {those} {measure} {size} {color} "
+            "{object} 。",
+        ),
+        row(
+            3,
+            "the next morning , the {color} {object} {was} lying near the {gate} .",
+            "第二天 早晨 ， {color} {object} 就 躺 在 {gate} 旁边 。",
+        ),
+        row(
+            2,
+            "a week later , {other} came back with the {size} {color} {object} .",
+            "一星期 后 ， {other} 送回了 {those} {measure} {size} {color} {object} 。",
         ),
     ),
     "memory": (

@@ -31,6 +31,11 @@ MIDDLE: dict[str, tuple[Row, ...]] = {
             "{other} did not like {game} , but {person} did .",
             "{other} 不 喜欢 {play} {game} ， {person} 却 喜欢 。",
         ),
+        row(
+            3,
+            '" let us play {game} ! " {said} {other} .',
+            "“ 我们 来 {play} {game} 吧 ！ ” {other} {said} 。",
+        ),
     ),
     "walk": (
         row(
@@ -106,6 +111,11 @@ MIDDLE: dict[str, tuple[Row, ...]] = {
             2,
             "{person} had seen a {scary} film about {tale} .",
             "{person} 看过 一 部 {scary} {tale} 电影 。",
+        ),
+        row(
+            2,
+            '" do you know the story about {tale} ? " {asked} {other} .',
+            "“ 你 听过 {tale} 的 故事 吗 ？ ” {other} {asked} 。",
         ),
     ),
     "animal_act": (

@@ -100,6 +100,11 @@ OPENING: dict[str, tuple[Row, ...]] = {
             "soon {hers} {relation} {other} came to join {her} .",
             "很快 ， {she} 的 {relation} {other} 来 找 {she} 了 。",
         ),
+        row(
+            3,
+            '" hello , {person} ! " {said} {hers} {relation} {other} .',
+            "“ 你好 ， {person} ！ ” {she} 的 {relation} {other} {said} 。",
+        ),
     ),
     "clothing": (
         row(

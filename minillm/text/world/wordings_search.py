@@ -123,12 +123,17 @@ SEARCH: dict[str, tuple[Row, ...]] = {
         row(
             2,
             "inside , they found the {size} {color} {object} , just as before .",
-            "他们 在 里面 找到了 {size} {color} {object} ， 和 原来 一样 。",
+            "他们 在 里面 找到了 {those} {measure} {size} {color} {object} ， 和 原来 一样 。",
         ),
         row(
             2,
             "there {was} the {size} {object} , and {other} {laughed} .",
             "{those} {measure} {size} {object} 就 在 那里 ， {other} {laughed} 。",
+        ),
+        row(
+            3,
+            '" there {it} {is} ! " {said} {other} .',
+            "“ 找到 {it} 了 ！ ” {other} {said} 。",
         ),
     ),
     "lost": (

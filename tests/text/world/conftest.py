@@ -167,6 +167,8 @@ def _skeletons(story, state, probability):
         wordings = story.wordings[arc.event]
         for number, wording in enumerate(wordings):
             share = here * wording.weight / sum(w.weight for w in wordings)
+            if not share:
+                continue
             for rest, steps in _skeletons(story, arc.state, share):
                 yield rest, ((arc.event, number), *steps)
 
@@ -175,7 +177,11 @@ def _scenes(story):
     """Every scene with its probability."""
     facts = {fact.name: fact for fact in story.facts}
     names = list(facts)
-    for values in itertools.product(*(range(len(fact.values)) for fact in story.facts)):
+    possible = [
+        [value for value in range(len(fact.values)) if any(row[value] for row in fact.weights)]
+        for fact in story.facts
+    ]
+    for values in itertools.product(*possible):
         scene = dict(zip(names, values, strict=True))
         probability = 1.0
         for name, value in scene.items():
@@ -208,7 +214,8 @@ def _sayings(story, language, event, wording, scene):
     """Every way to say a wording in a scene, one for each outcome of its choices: p and words."""
     weights = {choice.name: choice.weights for choice in story.choices}
     names = story.wordings[event][wording].choices
-    for values in itertools.product(*(range(len(weights[name])) for name in names)):
+    drawn = ([v for v, weight in enumerate(weights[name]) if weight] for name in names)
+    for values in itertools.product(*drawn):
         chosen = dict(zip(names, values, strict=True))
         probability = math.prod(weights[n][v] / sum(weights[n]) for n, v in chosen.items())
         yield probability, tuple(_say(language, language.texts[event][wording], scene, chosen))

@@ -30,21 +30,23 @@ def sha256_of(stored, language):
 
 @BOTH
 def test_a_seed_gives_the_same_bytes_on_every_machine(language):
-    """Whoever changes the language on purpose stores the new hash, which the failure shows."""
+    """After a change of the story or a language: python scripts/world_numbers.py --write-hashes."""
     assert sha256_of(HASHES[language], language) == HASHES[language]["sha256"]
 
 
 @BOTH
 def test_text_words_and_spans_say_the_same(language):
-    world = TinyWorld(language, seed=17)
+    world, texts = TinyWorld(language, seed=17), set()
     for number in range(5_000):
         document = world.document(number)
+        texts.add(document.text)
         assert world.parse(document.text) == list(document.words)
         if number < 500:
             assert world.render(document.words) == document.text
             shown = [document.text[start:end] for start, end in document.spans]
             assert [s.lower() for s in shown] == [word.lower() for word in document.words[:-1]]
             assert all(end <= start for (_, end), (start, _) in pairwise(document.spans))
+    assert len(texts) > 4_995  # hardly any document comes twice
 
 
 def test_a_sentence_of_english_begins_with_a_capital_and_no_other_word_does():
@@ -96,12 +98,6 @@ def test_a_document_needs_no_other_and_seeds_differ():
     other = TinyWorld(seed=3)
     assert not {other.document(number).text for number in range(100)} & set(last_first)
     assert TinyWorld(seed=2**63 - 1).document(2**63 - 1).words[-1] == END_WORD
-
-
-@BOTH
-def test_ten_thousand_documents_are_distinct(language):
-    world, n = TinyWorld(language, seed=8), 10_000
-    assert len({world.document(number).text for number in range(n)}) > 0.999 * n
 
 
 # --- splits ---------------------------------------------------------------------------------------

@@ -95,6 +95,8 @@ def test_sentences_that_cannot_be_neighbors_weigh_nothing(toy_exact):
         toy_exact.window_bits([lay, went])
     with pytest.raises(DataError, match="word 2 of 3 \\('flew'\\)"):
         toy_exact.window_bits([["anna", "flew", "."]])
+    with pytest.raises(DataError, match=r"sentence 2 .* cannot follow the 1 sentences before it"):
+        toy_exact.limited_bits([went, went])
 
 
 def test_best_accuracies_are_those_of_the_list(cut_texts, toy_exact):

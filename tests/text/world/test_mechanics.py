@@ -251,6 +251,15 @@ def test_text_is_written_as_people_do():
     )
 
 
+def test_a_sentence_after_a_quotation_begins_with_a_capital():
+    steps = (Step("go", 0, (0, 1)), Step("see", 0, (2,)), Step("ask", 0, ()), Step("see", 1, ()))
+    words = words_of(tell(ENGLISH, STORY, Derivation((0, 0, 0), steps)))
+    assert Rendering(ENGLISH).render(words) == (
+        'Now Tim called, "Go home!" Then Tim saw a shell. "Where is the shell?" asked Tim. '
+        "A shell met Tim's friend."
+    )
+
+
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
 def test_parsing_undoes_rendering(language):
     deriver, teller, rendering = Deriver(STORY), Teller(STORY, language), Rendering(language)
@@ -277,6 +286,20 @@ def test_a_chinese_text_is_read_as_far_as_it_goes():
             stop = max(e for e in (0, *ends) if e < end)
             with pytest.raises(DataError, match=f"character {stop} stands"):
                 rendering.parse(text[:end])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "明明 跑到 家 。",
+        "明明 跑 到 大门 。",
+        "明明 走 到 大门 。 明明 跑到 家 。 明明 跑 到 大门 。",
+    ],
+)
+def test_what_comes_later_decides_where_a_word_ends(words):
+    texts = {"run": ("明明 跑到 家 。", "明明 {how} 到 大门 。")}
+    language = Language(name="zh", slots=(), choice_words={"how": ("走", "跑")}, texts=texts)
+    assert Rendering(language).parse(words.replace(" ", "")) == words.split()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+import pytest
+import torch
+
+from exercises.figures_04 import plot_pull, plot_vectors
+
+
+def test_the_pull_is_p_minus_onehot():
+    figure = plot_pull(["a", "b", "c"], torch.tensor([0.5, 0.2, 0.3]), 1)
+    left, right = figure.axes
+    assert [bar.get_width() for bar in left.patches] == pytest.approx([0.5, 0.2, 0.3])
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([0.5, -0.8, 0.3])
+    assert "b" in left.get_xlabel()
+
+
+def test_groups_that_point_the_same_way_stand_together():
+    vectors = torch.eye(5)[[0, 0, 1, 1, 2]] * torch.tensor([[1.0], [3.0], [1.0], [2.0], [1.0]])
+    groups = {"first": [(0, "a"), (1, "b")], "second": [(2, "c"), (3, "d"), (4, "e")]}
+    axes = plot_vectors(vectors, groups).axes[0]
+    first, second = (points.get_offsets().tolist() for points in axes.collections)
+    assert first[0] == pytest.approx(first[1])  # the length does not matter, the direction does
+    assert second[0] == pytest.approx(second[1])
+    assert abs(first[0][0] - second[0][0]) > 0.5
+    assert [text.get_text() for text in axes.texts] == list("abcde")
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"2 words need probs \(2,\)"):
+        plot_pull(["a", "b"], torch.ones(3), 0)
+    with pytest.raises(ValueError, match="three vectors or more, got 1"):
+        plot_vectors(torch.eye(3), {"one": [(0, "a")]})
