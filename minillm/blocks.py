@@ -3,11 +3,15 @@
 Dimension key: B sequences, T positions, S keys, C d_model, H heads, D head_dim.
 """
 
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from minillm.attention import AttentionBackend, attention, attention_weights, check_backend
-from minillm.config import DecoderConfig
+from minillm.config import DecoderConfig, EncoderConfig
 from minillm.errors import ConfigError
 from minillm.feed_forward import make_feed_forward
 from minillm.linear import Linear
@@ -181,7 +185,9 @@ class TransformerBlock(nn.Module):
         torch.Size([1, 3, 8])
     """
 
-    def __init__(self, config: DecoderConfig, *, backend: AttentionBackend = "sdpa") -> None:
+    def __init__(
+        self, config: DecoderConfig | EncoderConfig, *, backend: AttentionBackend = "sdpa"
+    ) -> None:
         super().__init__()
         self.is_pre_norm = config.norm_position == "pre"
         self.attention_norm = make_norm(config.norm, config.d_model, eps=config.norm_eps)
@@ -215,3 +221,33 @@ class TransformerBlock(nn.Module):
             return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
         x = self.attention_norm(x + self.dropout(self.attention(x, **options)))
         return self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+
+
+def recorded_weights(blocks: Iterable[nn.Module], run: Callable[[], object]) -> Tensor:
+    """Return the attention weights of every block while ``run`` calls the model.
+
+    A hook shows each attention layer its own arguments again, so that the picture cannot differ
+    from what the forward pass does.
+
+    Args:
+        blocks: a model's Transformer blocks, L of them.
+        run: calls the model once.
+
+    Returns:
+        (L, B, H, T, T): rows (queries) sum to 1.
+    """
+    weights: list[Tensor] = []
+
+    def record(layer, arguments, options) -> None:
+        weights.append(layer.weights(*arguments, **options))
+
+    handles = [
+        cast(TransformerBlock, block).attention.register_forward_pre_hook(record, with_kwargs=True)
+        for block in blocks
+    ]
+    try:
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.stack(weights)

@@ -8,9 +8,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from minillm import data
 from minillm.config import DecoderConfig
 from minillm.data import load_prepared, prepare_data
+from minillm.data import prepared as data
 from minillm.errors import ConfigError, DataError
 from minillm.evaluation import (
     evaluate_documents,

@@ -3,6 +3,7 @@
 from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
+from minillm.config.encoder import EncoderConfig
 from minillm.config.families import FAMILIES, find_family
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
@@ -14,6 +15,7 @@ __all__ = [
     "BidirectionalConfig",
     "CellKind",
     "DecoderConfig",
+    "EncoderConfig",
     "EvaluateConfig",
     "GenerateConfig",
     "NeuralNgramConfig",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from minillm.attention import AttentionBackend, check_backend
-from minillm.blocks import KVCache, TransformerBlock
+from minillm.blocks import KVCache, TransformerBlock, recorded_weights
 from minillm.config import DecoderConfig
 from minillm.linear import Linear
 from minillm.masking import causal_mask, combine_masks, document_mask, padding_mask
@@ -166,9 +166,6 @@ class Decoder(HiddenLanguageModel):
     ) -> Tensor:
         """Return how much each position reads of each other, in every layer and head.
 
-        A hook shows each attention layer its own arguments again, so that the picture cannot
-        differ from what the forward pass does.
-
         Args:
             token_ids: (B, T) int64.
             document_ids: as in ``forward``.
@@ -177,23 +174,9 @@ class Decoder(HiddenLanguageModel):
         Returns:
             (L, B, H, T, T): rows (queries) sum to 1.
         """
-        weights = []
-
-        def record(layer, arguments, options) -> None:
-            weights.append(layer.weights(*arguments, **options))
-
-        handles = [
-            cast(TransformerBlock, block).attention.register_forward_pre_hook(
-                record, with_kwargs=True
-            )
-            for block in self.blocks
-        ]
-        try:
-            self.hidden(token_ids, document_ids, is_padding)
-        finally:
-            for handle in handles:
-                handle.remove()
-        return torch.stack(weights)
+        return recorded_weights(
+            self.blocks, lambda: self.hidden(token_ids, document_ids, is_padding)
+        )
 
     def set_backend(self, name: AttentionBackend) -> None:
         """Compute attention with the backend ``name`` from now on, in every layer."""

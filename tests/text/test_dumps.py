@@ -177,7 +177,7 @@ def test_pretraining_on_a_dump(dump, tmp_path, monkeypatch, capsys, caplog, thre
         used.add(options["threads"])
         return encode_documents(*arguments, **options)
 
-    monkeypatch.setattr("minillm.data.encode_documents", watched)
+    monkeypatch.setattr("minillm.data.prepared.encode_documents", watched)
     path, out = write(tmp_path / "wiki.xml.bz2", dump), str(tmp_path / "run")
     tiny = (
         "--vocab-size 277 --d-model 6 --n-layers 1 --n-heads 3 --context-length 13 --batch-size 5 "

@@ -1,0 +1,21 @@
+"""From documents to what an objective reads: packed windows, or documents as sentences."""
+
+from minillm.data.prepared import (
+    PreparedData,
+    Progress,
+    load_prepared,
+    no_progress,
+    prepare_data,
+)
+from minillm.data.windows import EndlessShuffle, PackedWindows, ShuffledDocuments
+
+__all__ = [
+    "EndlessShuffle",
+    "PackedWindows",
+    "PreparedData",
+    "Progress",
+    "ShuffledDocuments",
+    "load_prepared",
+    "no_progress",
+    "prepare_data",
+]
