@@ -37,7 +37,7 @@ def mean_bits(corpus: Mapping[str, Any], model: str, seconds: str) -> float:
 
 
 def describe_gap(run: Mapping[str, Any]) -> str:
-    """Say in one line how far a run of ``assets/gap.json`` is from the floor, and what copying costs.
+    """Say how far a run of ``assets/gap.json`` is from the floor, and what copying costs it.
 
     Args:
         run: an entry of ``runs``.

@@ -1,7 +1,8 @@
-"""Make what ``assets/`` holds again: ``python scripts/make_assets.py [tour] [bands]``.
+"""Make what ``assets/`` holds again: ``python scripts/make_assets.py [tour] [bands] [comparison]``.
 
 Each asset comes with the command and the machine that made it. The tour takes its usual time, the
-bands five runs of every notebook that trains.
+bands five runs of every notebook that trains, the comparison an hour of one core (it continues if
+it was interrupted).
 """
 
 from __future__ import annotations
@@ -55,7 +56,13 @@ def make_bands() -> None:
             subprocess.run([sys.executable, str(script), str(path)], check=True)
 
 
-MAKERS = {"tour": make_tour, "bands": make_bands}
+def make_comparison() -> None:
+    """Compare the kinds of models at equal CPU seconds, then measure the gap to the floor."""
+    for name in ("compare_models.py", "gap_to_floor.py"):
+        subprocess.run([sys.executable, str(ROOT / "scripts" / name)], check=True)
+
+
+MAKERS = {"tour": make_tour, "bands": make_bands, "comparison": make_comparison}
 
 
 def main(names: list[str]) -> None:
