@@ -1,7 +1,10 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from exercises.bidirectional_07 import (
     descend,
@@ -22,7 +25,9 @@ from minillm.models.bidirectional import Bidirectional
 def test_texts_are_padded_on_the_right_and_shifted():
     batch = pad_texts([[0, 5, 1], [0, 7, 8, 9, 1]], pad_id=3)
     assert batch.inputs.tolist() == [[0, 5, 3, 3], [0, 7, 8, 9]]
+    assert batch.targets is not None
     assert batch.targets.tolist() == [[5, 1, -100, -100], [7, 8, 9, 1]]
+    assert batch.is_padding is not None
     assert batch.is_padding.tolist() == [[False, False, True, True], [False] * 4]
 
 
@@ -46,18 +51,25 @@ def test_a_probe_finds_the_layer_that_knows():
     assert blind.accuracy < 0.4  # 300 guesses of one in five: 5 σ are 0.12
 
 
+def boxes(axes: Axes, name: str) -> list[float]:
+    """Return one measure ("height", "width" or "x") of each bar, in the order drawn."""
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert len(bars) == len(axes.patches) > 0
+    return [float(getattr(bar, f"get_{name}")()) for bar in bars]
+
+
 def test_bars_stand_where_the_numbers_say():
     figure = plot_two_sides(["a", "b\n"], [1.0, 2.0], [3.0, 4.0])
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b⏎"]
-    assert [bar.get_height() for bar in axes.patches] == [1, 2, -3, -4]
+    assert boxes(axes, "height") == [1, 2, -3, -4]
     with pytest.raises(ValueError, match="equally many"):
         plot_two_sides(["a"], [1.0], [])
     shares = plot_shares({"a": 0.25, "b": 0.5}, limits={"b": 0.75}, xlabel="x", title="t").axes[0]
-    assert [bar.get_width() for bar in shares.patches] == [0.25, 0.5]
-    assert [list(line.get_xdata()) for line in shares.get_lines()] == [[0.75, 0.75]]
+    assert boxes(shares, "width") == [0.25, 0.5]
+    assert [np.asarray(line.get_xdata()).tolist() for line in shares.get_lines()] == [[0.75, 0.75]]
     mixtures = plot_mixtures({"a": [0.25, 0.75], "b": [0.5, 0.5]}, ["low", "high"]).axes[0]
-    assert [bar.get_x() for bar in mixtures.patches] == [0, 0, 0.25, 0.5]
+    assert boxes(mixtures, "x") == [0, 0, 0.25, 0.5]
 
 
 def test_stories_are_labeled_word_by_word_and_guessed():
