@@ -107,8 +107,8 @@ DISTINCT_MISTAKES: Mistakes = {
     "it finds exact copies only: one changed word, and a text counts as new": lambda texts, _: list(
         dict.fromkeys(texts)
     ),
-    "it keeps whichever comes first: another order of the files, another corpus": lambda t, s: (
-        _one_by_one(t, lambda a, b: _jaccard(a, b) >= s)
+    "it keeps whichever comes first, or the shortest: the longest says most, wherever it stands": (
+        lambda t, s: _one_by_one(t, lambda a, b: _jaccard(a, b) >= s)
     ),
     "it keeps the shortest: of two versions the longer says more": _by(_jaccard, key=len),
     "it drops every member of a group: one of them must stay": _drop_both,
@@ -189,7 +189,8 @@ DECONTAMINATE_MISTAKES: Mistakes = {
     ),
     "it deduplicates each side by itself, after the split: what leaks is a pair with one text on "
     "each side": lambda train, _, threshold: _by(_jaccard)(train, threshold),
-    "it measures Jaccard's J: a long text that quotes the whole test has a small J, and leaks it": (
+    "it divides by more than the test's own phrases (the training text's, or Jaccard's J): a long "
+    "text that quotes the whole test has a small share of it, and leaks it": (
         _cleaned_by(lambda t, v: len(t & v) / len(t | v))
     ),
     "it divides by the training text's phrases: the question is how much of the test it holds": (

@@ -59,7 +59,7 @@ def _simulate(
     n_steps = len(inputs) - (len(inputs) % window if variant.drops_rest else 0)
     for t in range(n_steps):
         is_first, is_last = t % window == 0, (t + 1) % window == 0 or t + 1 == n_steps
-        if is_first and t > 0 and variant.reset != "never":
+        if is_first and variant.reset != "never":
             h = first if variant.reset == "to the first state" else torch.zeros_like(first)
             slope = torch.zeros_like(first)
         if variant.cut == "steps" or (variant.cut == "windows" and is_first):

@@ -135,6 +135,7 @@ class Attempt:
     def __init__(self, function: Callable[..., Any]) -> None:
         """Take the function; anything else is refused with the next call."""
         self._function = function
+        self._refuted: set[str] = set()  # mistakes that an earlier, right result has ruled out
         self.n_checks = 0
 
     def __call__(self, *arguments: Any) -> Any:
@@ -172,10 +173,15 @@ class Attempt:
         if (got := _kind(result)) != (wanted := _kind(expected)):
             message = f"{what}: it returns {got}, expected {wanted}"
             raise _Stop(message, _input(arguments))
+        # What an earlier result has ruled out is tried last: two mistakes may look alike here.
+        usual = dict(sorted((mistakes or {}).items(), key=lambda item: item[0] in self._refuted))
         if not same(result, expected):
-            message = f"{what}: {_diagnosis(result, expected, arguments, mistakes or {})}"
+            message = f"{what}: {_diagnosis(result, expected, arguments, usual)}"
             numbers = ("expected", _shown(expected)), ("got", _shown(result))
             raise _Stop(message, _input(arguments), *numbers)
+        for name, formula in usual.items():  # who is right here has not made them
+            if name not in self._refuted and not same(formula(*_copied(arguments)), expected):
+                self._refuted.add(name)
         self.n_checks += 1
 
     def holds(self, what: str, condition: bool, mistake: str, **shown: Any) -> None:

@@ -213,7 +213,7 @@ PLANTED = (
         wrong={
             _exact_only: "exact copies only",
             _first_wins: "whichever comes first",
-            _shortest_wins: "keeps the shortest",
+            _shortest_wins: "the shortest",
             _drops_all: "one of them must stay",
             _strictly_above: "more than the threshold",
             _bag_of_words: "sets of words",
@@ -231,7 +231,7 @@ PLANTED = (
             _removes_equal: "exact copies only",
             _after_the_split: "after the split",
             _with_jaccard: "Jaccard's J",
-            _of_training_text: "divides by the training text's phrases",
+            _of_training_text: "divides by",
             _lets_threshold_pass: "more than the threshold",
             _adds_up: "a little of each is ordinary language",
             _shares_words: "counts common words",

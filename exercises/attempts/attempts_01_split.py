@@ -100,7 +100,7 @@ def _by_beginning(documents: list[str], fraction: float) -> Sides:
 
 
 def _by_length(documents: list[str], fraction: float) -> Sides:
-    return _sides(documents, [len(text) % 10 < fraction * 10 for text in documents])
+    return _sides(documents, [len(text) % 7 < fraction * 7 for text in documents])
 
 
 def _strips(documents: list[str], fraction: float) -> Sides:
