@@ -26,7 +26,7 @@ from minillm.models.encoder import Encoder
 from minillm.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel  # pyright: ignore[reportMissingImports]
 
 ARCHITECTURES: Mapping[str, ModuleType] = {module.MODEL_TYPE: module for module in (bert, gpt2)}
 _CLASSES = {bert.CONFIG: Encoder, gpt2.CONFIG: Decoder}
