@@ -5,7 +5,6 @@ PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-INTEROP := $(VENV)/.interop
 # Test workers run side by side, so each takes one thread; hashes must not change between them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 WORKERS ?= 2
@@ -47,11 +46,7 @@ test-notebooks: $(READY)
 	$(TEST_ENV) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope \
 		--nbval-lax --nbval-cell-timeout=120 $(NOTEBOOKS)
 
-$(INTEROP): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e ".[dev,interop]"
-	touch $@
-
-bench: $(INTEROP)  ## speed and memory against peers, as ratios of one run: bench.json
+bench: $(READY)  ## speed and memory against peers, as ratios of one run: bench.json
 	$(BIN)/python -m benchmarks
 
 faults-planted: $(READY)  ## plant one-line faults in a copy; show which test notices each
