@@ -23,6 +23,12 @@ from minillm.config import (
 )
 from minillm.errors import ConfigError, MinillmError
 
+FLOORS = {  # what the numbers of `evaluate` mean that tell the best possible
+    "floor_bits_per_byte": "bits per byte is the least that any model of these documents can reach",
+    "floor_bits_per_hidden_word": "bits per hidden word is the least that any model can reach",
+    "best_sentence_accuracy": "is the best possible accuracy at such pairs",
+    "best_sentence_accuracy_error": "is its standard error",
+}
 USER_ERROR, OTHER_ERROR, INTERRUPTED = 2, 1, 130
 
 
@@ -149,23 +155,23 @@ def _evaluate(config: EvaluateConfig) -> int:
     if config.json:
         print(json.dumps(judgement.to_json()))
         return 0
-    evaluation, floor = judgement.evaluation, judgement.floor_bits_per_byte
+    numbers = judgement.to_json()
     print(
-        f"{evaluation.bits_per_byte:.4f} bits per byte, {evaluation.loss:.4f} nats per token "
-        f"(perplexity {evaluation.perplexity:.2f}) on {evaluation.n_tokens:,} tokens, "
-        f"{evaluation.n_bytes:,} bytes"
+        f"{judgement.evaluation.summary()} ({numbers['n_tokens']:,} scored, {numbers['n_bytes']:,} "
+        "bytes of text)"
     )
-    if floor is not None:
-        print(f"{floor:.4f} bits per byte is the least that any model of these documents can reach")
+    for name, value in judgement.floors.items():
+        print(f"{value:.4f}  {FLOORS[name]}")
     return 0
 
 
 def _generate(config: GenerateConfig) -> int:
     from minillm.generation import stream
-    from minillm.run import load_model
+    from minillm.run import load_language_model
     from minillm.runtime import resolve_device
 
-    model, tokenizer, _, _ = load_model(config.checkpoint, device=resolve_device(config.device))
+    device = resolve_device(config.device)
+    model, tokenizer, _, _ = load_language_model(config.checkpoint, device=device)
     prompt = sys.stdin.read() if config.prompt == "-" else config.prompt
     token_ids = [tokenizer.bos_id, *tokenizer.encode(prompt)]
     new_tokens = stream(

@@ -94,7 +94,7 @@ def test_evaluate_reads_any_text_and_speaks_to_people(world, capsys):
     out = capsys.readouterr().out
     n_bytes = (world["corpus"] / "0.txt").stat().st_size
     assert f"{n_bytes:,} bytes" in out
-    assert "bits per byte" in out
+    assert "bits a byte" in out
 
 
 def test_generate_streams_what_json_says(world, capsys):
@@ -316,7 +316,7 @@ def test_a_fault_of_ours_keeps_its_traceback(world, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("minillm.run.load_model", broken)
+    monkeypatch.setattr("minillm.run.load_language_model", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["generate", "--checkpoint", str(world["run"])])
 

@@ -42,7 +42,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def prepared(folder):
-    return prepare_data(folder, corpus(), vocab_size=300)
+    return prepare_data(folder, corpus(), vocab_size=300, sentences=True)
 
 
 def texts_of(prepared, split):
@@ -96,7 +96,7 @@ def test_the_manifest_holds_what_can_be_counted(prepared, folder):
 
 
 def test_the_same_corpus_gives_the_same_bytes(prepared, folder, tmp_path):
-    prepare_data(tmp_path / "again", corpus(), vocab_size=300)
+    prepare_data(tmp_path / "again", corpus(), vocab_size=300, sentences=True)
     for path in folder.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
@@ -107,7 +107,9 @@ def test_threads_and_a_spool_on_disk_change_no_byte(
 ):
     monkeypatch.setattr(Spool, "MEMORY_BYTES", 10)
     monkeypatch.setattr(parallel, "_GROUP_CHARACTERS", 99)
-    prepare_data(tmp_path / "again", iter(corpus()), vocab_size=300, threads=threads)
+    prepare_data(
+        tmp_path / "again", iter(corpus()), vocab_size=300, sentences=True, threads=threads
+    )
     for path in folder.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
     with pytest.raises(ConfigError, match="threads must be positive, got 0"):
@@ -302,7 +304,7 @@ def test_an_earlier_or_damaged_one_is_replaced(prepared, folder):
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_an_interrupted_preparation_leaves_what_was_there(prepared, folder, monkeypatch, error):
-    def fail(*_):
+    def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(data, "_write_stream", fail)

@@ -4,7 +4,7 @@ from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
-from minillm.config.families import FAMILIES, find_family
+from minillm.config.families import FAMILIES, USUAL_TOKENIZERS, find_family
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
 from minillm.config.recurrent import CellKind, RecurrentConfig
@@ -12,6 +12,7 @@ from minillm.config.world import WorldConfig
 
 __all__ = [
     "FAMILIES",
+    "USUAL_TOKENIZERS",
     "BidirectionalConfig",
     "CellKind",
     "DecoderConfig",

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from minillm.config.checking import require_positive
-from minillm.config.families import ARCHITECTURE_SETTINGS, Family, find_family
+from minillm.config.families import (
+    ARCHITECTURE_SETTINGS,
+    OBJECTIVE_SETTINGS,
+    Family,
+    find_family,
+)
 from minillm.config.ngram import Smoothing
 from minillm.errors import ConfigError
+
+Objective = Literal[
+    "causal",
+    "bidirectional",
+    "masked",
+    "masked+next-sentence",
+    "masked+sentence-order",
+    "sentence-reconstruction",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,11 +39,16 @@ class PretrainConfig:
     corpus: tuple[str, ...] = ("stdlib",)  # stdlib, world, or paths of files and folders
     errors: Literal["strict", "replace"] = "strict"  # what invalid UTF-8 is: an error, or U+FFFD
     clean: tuple[str, ...] | None = None  # cleaning steps in order; None: the default ones
-    tokenizer: Literal["bpe", "unigram", "wordpiece", "bytes"] = "bpe"
-    vocab_size: int = 2048  # most token ids that BPE may make
-    objective: Literal["causal", "bidirectional"] = "causal"
+    # auto: the objective's usual one, wordpiece for an encoder, else bpe
+    tokenizer: Literal["auto", "bpe", "unigram", "wordpiece", "bytes"] = "auto"
+    vocab_size: int = 2048  # most token ids that the tokenizer may make
+    objective: Objective = "causal"
     # auto: the objective's usual family
-    model: Literal["auto", "gpt", "llama", "lstm", "rnn", "neural-ngram", "ngram"] = "auto"
+    model: Literal["auto", "gpt", "llama", "lstm", "rnn", "neural-ngram", "ngram", "bert"] = "auto"
+    mask_rate: float = 0.15  # of masked: the share of tokens that is hidden
+    masking: Literal["tokens", "words", "spans"] = "tokens"  # of masked: what is hidden together
+    sentence_weight: float = 1.0  # of masked+…: the weight of the loss of sentence pairs
+    n_sentences: int = 4  # of sentence-reconstruction: most that are shuffled
     d_model: int = 128  # width of the residual stream
     n_layers: int | None = None  # None: the family's usual depth
     n_heads: int = 4
@@ -66,9 +86,9 @@ class PretrainConfig:
             raise ConfigError(f"seconds must be above 0, got {self.seconds}")
         if self.threads != "auto" and self.threads < 1:
             raise ConfigError(f"threads must be positive or auto, got {self.threads}")
-        for name in ("learning_rate", "weight_decay", "max_grad_norm"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0) or (value == 0 and name[0] != "w"):
+        for name in ("learning_rate", "weight_decay", "max_grad_norm", "sentence_weight"):
+            value, may_be_0 = getattr(self, name), name.endswith("weight") or name[0] == "w"
+            if not (math.isfinite(value) and value >= 0) or (value == 0 and not may_be_0):
                 raise ConfigError(f"{name} must be a positive finite number, got {value}")
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {self.seed}")
@@ -78,20 +98,36 @@ class PretrainConfig:
 
     def _check_architecture(self) -> None:
         """Apply the model's own rules, before anything is read or written."""
+        self._check_objective()
         family = find_family(self.model, objective=self.objective)
         self._check_unused(family)
         family.make(vocab_size=self.vocab_size, **self.architecture)
         if family.counts and (self.steps, self.seconds) not in ((None, None), (1, None)):
             raise ConfigError(f"{self.model} counts the text once: leave out steps and seconds")
 
+    def _check_objective(self) -> None:
+        if not 0 < self.mask_rate <= 1:
+            raise ConfigError(f"mask_rate must be above 0 and at most 1, got {self.mask_rate}")
+        if self.objective == "masked+next-sentence" and self.batch_size < 2:
+            raise ConfigError(
+                "next-sentence prediction takes its negatives from the other documents of a batch: "
+                f"batch_size must be 2 or more, got {self.batch_size}"
+            )
+
     def _check_unused(self, family: Family) -> None:
         """Refuse a setting that the model would ignore; every model that learns reads windows."""
         used = {*family.settings, *(() if family.counts else ("context_length",))}
-        usual = {field.name: field.default for field in fields(self)}
-        for name in ARCHITECTURE_SETTINGS:
-            if name not in used and getattr(self, name) != usual[name]:
+        self._refuse([x for x in ARCHITECTURE_SETTINGS if x not in used], reader=self.model)
+        own = OBJECTIVE_SETTINGS.get(self.objective, ())
+        every = [name for names in OBJECTIVE_SETTINGS.values() for name in names]
+        self._refuse([x for x in every if x not in own], reader=f"--objective {self.objective}")
+
+    def _refuse(self, unused: Collection[str], *, reader: str) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in unused and value != field.default:
                 raise ConfigError(
-                    f"{name} means nothing to {self.model}, got {getattr(self, name)}: leave it out"
+                    f"{field.name} means nothing to {reader}, got {value}: leave it out"
                 )
 
     @property

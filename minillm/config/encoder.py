@@ -8,6 +8,8 @@ from typing import Literal
 from minillm.config.checking import require_fraction, require_positive
 from minillm.errors import ConfigError
 
+MAX_SENTENCES = 7  # 7! = 5040 orders
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderConfig:
@@ -74,3 +76,19 @@ class EncoderConfig:
     def bert(cls, *, vocab_size: int, **changes) -> EncoderConfig:
         """BERT; ``d_model=768, n_layers=12, n_heads=12`` makes it BERT base."""
         return cls(vocab_size=vocab_size, **changes)
+
+    @classmethod
+    def bert_of_pairs(cls, *, vocab_size: int, **changes) -> EncoderConfig:
+        """BERT with the head that judges a pair of sentences."""
+        return cls(vocab_size=vocab_size, has_next_sentence_head=True, **changes)
+
+    @classmethod
+    def bert_that_orders(cls, *, vocab_size: int, n_sentences: int = 4, **changes) -> EncoderConfig:
+        """BERT with a head that puts up to ``n_sentences`` in order; each is a segment."""
+        if not 2 <= n_sentences <= MAX_SENTENCES:
+            raise ConfigError(
+                f"n_sentences must be from 2 to {MAX_SENTENCES}, got {n_sentences}: the best of "
+                "all orders is looked for, and there are n! of them"
+            )
+        heads = {"n_segments": n_sentences, "max_sentences": n_sentences}
+        return cls(vocab_size=vocab_size, **heads, **changes)

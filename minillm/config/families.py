@@ -8,6 +8,7 @@ from typing import Any
 
 from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.decoder import DecoderConfig
+from minillm.config.encoder import EncoderConfig
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig
 from minillm.config.recurrent import RecurrentConfig
@@ -18,7 +19,8 @@ _TRANSFORMER = ("d_model", "n_layers", "n_heads", "n_kv_heads", "context_length"
 _RECURRENT = ("d_model", "n_layers", "dropout")
 _NEURAL_NGRAM = ("d_model", "order", "dropout")
 _NGRAM = ("order", "smoothing")
-ARCHITECTURE_SETTINGS = (*_TRANSFORMER, *_NGRAM)
+_ENCODER = ("d_model", "n_layers", "n_heads", "context_length", "dropout")
+ARCHITECTURE_SETTINGS = (*_TRANSFORMER, *_NGRAM, "n_sentences")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,31 @@ _BIDIRECTIONAL = {
     "lstm": Family(BidirectionalConfig, BidirectionalConfig.lstm, _RECURRENT),
     "rnn": Family(BidirectionalConfig, BidirectionalConfig.rnn, _RECURRENT),
 }
+_MASKED = {"bert": Family(EncoderConfig, EncoderConfig.bert, _ENCODER)}
+_PAIRS = {"bert": Family(EncoderConfig, EncoderConfig.bert_of_pairs, _ENCODER)}
+_ORDERING = {
+    "bert": Family(EncoderConfig, EncoderConfig.bert_that_orders, (*_ENCODER, "n_sentences"))
+}
 # The first family of an objective is its usual one.
 FAMILIES: Mapping[str, Mapping[str, Family]] = {
     "causal": _CAUSAL,
     "bidirectional": _BIDIRECTIONAL,
+    "masked": _MASKED,
+    "masked+next-sentence": _PAIRS,
+    "masked+sentence-order": _PAIRS,
+    "sentence-reconstruction": _ORDERING,
+}
+_MASKING = ("mask_rate", "masking")
+# Settings of a run that describe its objective; those not listed have none.
+OBJECTIVE_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "masked": _MASKING,
+    "masked+next-sentence": (*_MASKING, "sentence_weight"),
+    "masked+sentence-order": (*_MASKING, "sentence_weight"),
+}
+# What a model reads best: an encoder whole words, as BERT does; the others anything, without loss.
+USUAL_TOKENIZERS: Mapping[str, str] = dict.fromkeys(FAMILIES, "wordpiece") | {
+    "causal": "bpe",
+    "bidirectional": "bpe",
 }
 
 

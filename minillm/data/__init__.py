@@ -7,6 +7,7 @@ from minillm.data.prepared import (
     no_progress,
     prepare_data,
 )
+from minillm.data.sentences import SentenceDocuments, encode_with_sentences
 from minillm.data.windows import EndlessShuffle, PackedWindows, ShuffledDocuments
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "PackedWindows",
     "PreparedData",
     "Progress",
+    "SentenceDocuments",
     "ShuffledDocuments",
+    "encode_with_sentences",
     "load_prepared",
     "no_progress",
     "prepare_data",

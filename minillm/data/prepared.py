@@ -4,6 +4,8 @@ A prepared corpus is a folder: ``tokenizer.json``, the token ids of the training
 and the validation documents one after the other (``train.bin``, ``validation.bin``, little-endian
 uint16 or uint32) and ``manifest.json`` with the counts, the hashes and what cleaning removed.
 A document is ``bos … eos``; ``bos`` occurs nowhere else, so the boundaries need no second file.
+For objectives that read sentences, ``train.sentences.bin`` and ``validation.sentences.bin`` say
+where each sentence begins in the stream (little-endian uint64).
 
 Neither the text nor the ids need fit into memory: cleaned documents wait in a temporary file, which
 is read once to split by hashes, once to count words, once to encode; what was prepared is read
@@ -16,12 +18,15 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
+from minillm.data.sentences import SentenceDocuments, encode_with_sentences
 from minillm.data.windows import check_positive
 from minillm.errors import ConfigError, DataError
 from minillm.text.cleaning import CleaningReport, clean
@@ -35,7 +40,8 @@ Item = TypeVar("Item")
 Progress = Callable[..., Iterable]  # such as tqdm: an iterable and keywords in, the items out
 SplitName = Literal["train", "validation"]
 _SPLITS = ("train", "validation")
-_FILES = ("manifest.json", "tokenizer.json", "train.bin", "validation.bin")  # of a prepared corpus
+_STREAMS = [f"{name}{kind}.bin" for name in _SPLITS for kind in ("", ".sentences")]
+_FILES = ("manifest.json", "tokenizer.json", *_STREAMS)  # of a prepared corpus
 
 
 def no_progress(items: Iterable[Item], **_: object) -> Iterable[Item]:
@@ -76,6 +82,21 @@ class PreparedData:
         spans = zip(starts, ends, strict=False)  # a limit leaves the last ends out
         return [stream[start:end].astype(np.int64) for start, end in spans]
 
+    def sentences(self, split: SplitName) -> SentenceDocuments:
+        """Return a split's documents of two sentences or more, as lists of sentences.
+
+        Raises:
+            ConfigError: there is no such split, or the corpus was prepared without sentences.
+        """
+        if split not in _SPLITS:
+            raise ConfigError(f'split must be "train" or "validation", got {split!r}')
+        path = self.folder / f"{split}.sentences.bin"
+        if "sentences_sha256" not in self.manifest["splits"][split]:
+            raise ConfigError(f"{self.folder} was prepared without sentences: prepare it again")
+        stream = self.train if split == "train" else self.validation
+        starts = np.memmap(path, "<u8", mode="r") if path.stat().st_size else np.empty(0, "<u8")
+        return SentenceDocuments(stream, starts, bos_id=self.tokenizer.bos_id)
+
     def n_bytes(self, documents: Iterable[np.ndarray]) -> int:
         """Count the UTF-8 bytes of the documents' text, without bos and eos."""
         decode = self.tokenizer.decode_bytes
@@ -94,6 +115,7 @@ def prepare_data(
     tokenizer: TokenizerKind = "bpe",
     vocab_size: int = 2048,
     clean_steps: Sequence[str] = (),
+    sentences: bool = False,
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> PreparedData:
@@ -108,6 +130,7 @@ def prepare_data(
         tokenizer: ``"bytes"``, ``"bpe"``, ``"wordpiece"`` or ``"unigram"``.
         vocab_size: number of token ids, for ``"bpe"``.
         clean_steps: names of cleaning steps, in order.
+        sentences: encode sentence by sentence, and store where each begins.
         threads: documents encoded at a time; the ids do not depend on it.
         progress: wraps the long loops, such as ``tqdm``.
 
@@ -136,7 +159,8 @@ def prepare_data(
         shutil.rmtree(work, ignore_errors=True)  # what a killed process left
         try:
             work.mkdir(parents=True)
-            _fill(work, split, learned, manifest, threads, progress)
+            write = partial(_write_stream, tokenizer=learned, threads=threads, sentences=sentences)
+            _fill(work, split, learned, manifest, write, progress)
             shutil.rmtree(folder, ignore_errors=True)
             work.rename(folder)
         except BaseException:  # Ctrl-C too
@@ -156,15 +180,20 @@ def _check_replaceable(folder: Path) -> None:
 
 
 def _fill(
-    work: Path, split: Split, tokenizer: Tokenizer, manifest: dict, threads: int, progress: Progress
+    work: Path,
+    split: Split,
+    tokenizer: Tokenizer,
+    manifest: dict,
+    write: Callable[[Path, Iterable[Document]], dict],
+    progress: Progress,
 ) -> None:
-    """Write the four files; the manifest last, with the hashes of the others."""
+    """Write the files; the manifest last, with the hashes of the others."""
     tokenizer.save(work / "tokenizer.json")
     manifest["tokenizer_sha256"] = _file_sha256(work / "tokenizer.json")
     manifest["splits"] = {}
     for name, part in zip(_SPLITS, (split.train, split.validation), strict=True):
         bar = progress(part, desc=f"encode {name}", unit=" docs")
-        manifest["splits"][name] = _write_stream(work / f"{name}.bin", bar, tokenizer, threads)
+        manifest["splits"][name] = write(work / f"{name}.bin", bar)
     (work / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
@@ -178,7 +207,10 @@ def load_prepared(folder: Path) -> PreparedData:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         _check_hash(folder / "tokenizer.json", manifest["tokenizer_sha256"])
         for name in _SPLITS:
-            _check_hash(folder / f"{name}.bin", manifest["splits"][name]["sha256"])
+            about = manifest["splits"][name]
+            _check_hash(folder / f"{name}.bin", about["sha256"])
+            if "sentences_sha256" in about:
+                _check_hash(folder / f"{name}.sentences.bin", about["sentences_sha256"])
         tokenizer = load_tokenizer(folder / "tokenizer.json")
         dtype = _token_dtype(tokenizer)
         train, validation = (np.memmap(folder / f"{n}.bin", dtype, mode="r") for n in _SPLITS)
@@ -207,19 +239,36 @@ def _file_sha256(path: Path) -> str:
 
 
 def _write_stream(
-    path: Path, documents: Iterable[Document], tokenizer: Tokenizer, threads: int
+    path: Path,
+    documents: Iterable[Document],
+    *,
+    tokenizer: Tokenizer,
+    threads: int,
+    sentences: bool,
 ) -> dict[str, int | str]:
     """Write the documents' token ids one after the other; return what was counted."""
     texts = (document.text for document in documents)
-    n_tokens = n_documents = n_bytes = 0
-    with path.open("wb") as file:
-        for text, ids in encode_documents(tokenizer, texts, threads=threads):
+    encoded = (
+        encode_with_sentences(tokenizer, texts, threads=threads)
+        if sentences
+        else ((*pair, []) for pair in encode_documents(tokenizer, texts, threads=threads))
+    )
+    n_tokens = n_documents = n_bytes = n_sentences = 0
+    starts_path = path.with_name(f"{path.stem}.sentences.bin")
+    with path.open("wb") as file, ExitStack() as stack:
+        starts_file = stack.enter_context(starts_path.open("wb")) if sentences else None
+        for text, ids, starts in encoded:
             file.write(np.array(ids, _token_dtype(tokenizer)).tobytes())
+            if starts_file is not None:
+                starts_file.write((np.array(starts, "<u8") + np.uint64(n_tokens)).tobytes())
             n_tokens, n_documents = n_tokens + len(ids), n_documents + 1
-            n_bytes += len(text.encode("utf-8"))
-    return {
+            n_bytes, n_sentences = n_bytes + len(text.encode("utf-8")), n_sentences + len(starts)
+    about: dict[str, int | str] = {
         "n_documents": n_documents,
         "n_tokens": n_tokens,
         "n_bytes": n_bytes,
         "sha256": _file_sha256(path),
     }
+    if sentences:
+        about |= {"n_sentences": n_sentences, "sentences_sha256": _file_sha256(starts_path)}
+    return about

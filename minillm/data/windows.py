@@ -11,6 +11,8 @@ from torch import Tensor
 from minillm.errors import ConfigError, DataError
 from minillm.runtime import derive_generator
 
+TokenIds = Sequence[int] | np.ndarray  # of one sentence
+
 
 class EndlessShuffle:
     """An endless sequence of item numbers: every epoch visits each item once, in a new order.
@@ -107,13 +109,13 @@ class ShuffledDocuments:
     """
 
     def __init__(
-        self, documents: Sequence[Sequence[Sequence[int]]], *, batch_size: int, seed: int
+        self, documents: Sequence[Sequence[TokenIds]], *, batch_size: int, seed: int
     ) -> None:
         check_positive(batch_size=batch_size)
         self.documents, self.batch_size = documents, batch_size
         self._order = EndlessShuffle(len(documents), seed=seed)
 
-    def batch_at(self, index: int) -> list[Sequence[Sequence[int]]]:
+    def batch_at(self, index: int) -> list[Sequence[TokenIds]]:
         """Return batch number ``index`` (from 0) of the run: B documents."""
         first = index * self.batch_size
         places = range(first, first + self.batch_size)

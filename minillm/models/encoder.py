@@ -145,14 +145,28 @@ class Encoder(Model):
 
     def log_probs(self, batch: Batch) -> Tensor:
         """Return log p of each hidden token given the visible ones, (B, T); 0 where not scored."""
+        logits, targets = self.hidden_logits(batch)
+        assert batch.targets is not None
+        result = torch.zeros(batch.targets.shape, dtype=torch.float32, device=logits.device)
+        scored = batch.targets != IGNORE_INDEX
+        result[scored] = token_log_probs(logits[None], targets[None])[0]
+        return result
+
+    def hidden_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Score the vocabulary at the hidden places only.
+
+        Returns:
+            (N, V) logits of the N hidden tokens, row by row of the batch, and (N,) the true ids.
+
+        Raises:
+            ValueError: if the batch has no targets.
+        """
         if batch.targets is None:
             raise ValueError("masked language modeling needs batch.targets, got None")
         hidden = self.hidden(batch.inputs, batch.segment_ids, batch.is_padding)
         scored = batch.targets != IGNORE_INDEX
         logits = self.masked_head(hidden[scored], self.token_embedding.weight)
-        result = torch.zeros(batch.targets.shape, dtype=torch.float32, device=hidden.device)
-        result[scored] = token_log_probs(logits[None], batch.targets[scored][None])[0]
-        return result
+        return logits, batch.targets[scored]
 
     def label_logits(self, batch: Batch) -> Tensor:
         """Score the labels of a batch: (B, 2) for sentence pairs, (B, K, K) for an order."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from minillm.batch import Batch
 from minillm.errors import ConfigError, DataError
 
-Sentence = Sequence[int]  # token ids without special ones
+Sentence = Sequence[int] | np.ndarray  # token ids without special ones
 IS_NEXT, IS_RANDOM = 0, 1  # as BERT's code has it: 0 is the good pair
 IN_ORDER, SWAPPED = 0, 1
 N_ATTEMPTS = 100  # to find a negative that is not the true next sentence

@@ -1,7 +1,8 @@
 """A training run: its folder, what it may train, and how it stops and continues.
 
-``table`` lists objectives and models; ``settings`` decides what the user left open; ``folder`` owns
-the files; ``opening`` begins or continues; ``pretrain`` is the run itself.
+``table`` lists objectives and models, with their ``batches``, ``judges`` and ``floors``;
+``settings`` decides what the user left open; ``folder`` owns the files; ``opening`` begins or
+continues; ``pretrain`` is the run itself.
 """
 
 from minillm.run.folder import RunFolder
@@ -13,6 +14,7 @@ from minillm.run.table import (
     OBJECTIVES,
     LoadedModel,
     build_model,
+    load_language_model,
     load_model,
     make_first_model,
     make_model,
@@ -29,6 +31,7 @@ __all__ = [
     "floor_bits",
     "from_json",
     "judge_checkpoint",
+    "load_language_model",
     "load_model",
     "make_first_model",
     "make_model",

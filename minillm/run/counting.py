@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import cast
 
 from minillm.checkpoint import model_tensors, read_checkpoint, write_checkpoint
@@ -11,6 +10,7 @@ from minillm.data import PreparedData, Progress
 from minillm.errors import CheckpointError
 from minillm.models.base import CountedModel
 from minillm.run.folder import FINAL, RunFolder
+from minillm.run.judges import HeldOut, logged
 from minillm.run.opening import Say
 from minillm.run.result import RunResult
 from minillm.run.table import OBJECTIVES, describe_model, make_first_model
@@ -37,29 +37,20 @@ def count_text(
         return RunResult(folder.path, 1, 1, 1, stored)
     model = cast(CountedModel, make_first_model(config, vocab_size=data.tokenizer.vocab_size))
     model.fit(data.train, bos_id=data.tokenizer.bos_id, progress=progress)
-    documents = data.documents("validation")
-    validation = OBJECTIVES[config.objective].judge(model, documents, data.n_bytes(documents))
+    held_out = HeldOut.of_run(data, with_sentences=False)
+    validation = OBJECTIVES[config.objective].judge(model, held_out)
     folder.rewind_metrics(0)
-    folder.log(
-        {
-            "step": 1,
-            "n_tokens_seen": len(data.train),
-            "validation_loss": validation.loss,
-            "validation_bits_per_byte": validation.bits_per_byte,
-        }
-    )
+    folder.log({"step": 1, "n_tokens_seen": len(data.train)} | logged(validation))
     about = describe_model(model, name=config.model, objective=config.objective)
     files = {
         "model.safetensors": model_tensors(model),
-        "config.json": about | {"run": {"n_steps": 1, "validation": asdict(validation)}},
+        "config.json": about | {"run": {"n_steps": 1, "validation": validation.numbers()}},
         "tokenizer.json": data.tokenizer.to_json(),
     }
     folder.sync_log()
     final = write_checkpoint(folder.path / FINAL, files, step=1)
-    say(
-        f"finished: {len(data.train):,} tokens counted, validation {validation.loss:.3f} nats a "
-        f"token, {validation.bits_per_byte:.3f} bits a byte; the model is in {final}"
-    )
+    n_tokens, reached = len(data.train), validation.summary()
+    say(f"finished: {n_tokens:,} tokens counted, validation {reached}; the model is in {final}")
     return RunResult(folder.path, 1, 1, 1, validation.loss)
 
 

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm.auto import tqdm
-
 from minillm.data import load_prepared
 from minillm.errors import ConfigError, DataError
-from minillm.evaluation import Evaluation, evaluate_documents
+from minillm.run.floors import floors, held_out_texts, world_of
 from minillm.run.folder import CONFIG, DATA, RunFolder
-from minillm.run.table import LoadedModel
+from minillm.run.judges import HeldOut, Scores
+from minillm.run.table import OBJECTIVES, LoadedModel
 from minillm.text.corpora import Errors, load_corpus
-from minillm.text.world import TinyWorld
-from minillm.text.world.corpus import is_world, parse_corpus
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a model reaches on whole documents, and what could be reached."""
+    """What a model reaches on held-out documents, and what could be reached."""
 
-    evaluation: Evaluation
-    floor_bits_per_byte: float | None  # None where the source's probabilities are not known
+    evaluation: Scores
+    floors: Mapping[str, float]  # by name; empty where the source's probabilities are not known
 
-    def to_json(self) -> dict[str, float | int]:
-        """Return the numbers by name, the floor only where it is known."""
-        numbers = asdict(self.evaluation)
-        if self.floor_bits_per_byte is not None:
-            numbers["floor_bits_per_byte"] = self.floor_bits_per_byte
-        return numbers
+    @property
+    def floor_bits_per_byte(self) -> float | None:
+        """The least that any model of whole documents can reach, where it is known."""
+        return self.floors.get("floor_bits_per_byte")
+
+    def to_json(self) -> dict[str, float]:
+        """Return the numbers by name, those of the best possible only where they are known."""
+        return self.evaluation.numbers() | dict(self.floors)
 
 
 def judge_checkpoint(
@@ -43,10 +40,10 @@ def judge_checkpoint(
     errors: Errors = "strict",
     show_bars: bool = False,
 ) -> Judgement:
-    """Measure how well a model predicts whole documents.
+    """Measure how well a model does what it was trained for, on documents it has not seen.
 
-    Of documents of TinyWorld the exact bits are known: no model of whole documents can do with
-    fewer on average.
+    Of documents of TinyWorld the best possible is computed as well, where it is known: no model
+    can do better on average.
 
     Args:
         loaded: from ``load_model``.
@@ -62,24 +59,24 @@ def judge_checkpoint(
     Example:
         ``judge_checkpoint(load_model("runs/world")).floor_bits_per_byte``
     """
+    objective = OBJECTIVES[loaded.description["objective"]]
     if corpus is None:
         folder = _run_folder(loaded.folder)
         data = load_prepared(folder / DATA)
-        documents = data.documents("validation")
         names = (RunFolder(folder).read_config() or {})["resolved"]["corpus"]
-        texts = [data.tokenizer.decode(document[1:-1].tolist()) for document in documents]
+        held_out = HeldOut.of_run(data, with_sentences=objective.reads_sentences)
+        texts = held_out_texts(names, data)
     else:
         names = corpus
         texts = [document.text for document in load_corpus(corpus, errors=errors)]
-        documents = [np.array(loaded.tokenizer.encode_document(text)) for text in texts]
-    n_bytes = sum(len(text.encode()) for text in texts)
-    bar = partial(tqdm, desc="evaluate", unit=" batches", disable=not show_bars, leave=False)
-    evaluation = evaluate_documents(loaded.model, documents, n_bytes=n_bytes, progress=bar)
-    bits = floor_bits(names, texts)
-    return Judgement(evaluation, None if bits is None else bits / n_bytes)
+        held_out = HeldOut.of_texts(
+            texts, loaded.tokenizer, with_sentences=objective.reads_sentences
+        )
+    evaluation = objective.judge(loaded.model, held_out, show_bars=show_bars)
+    return Judgement(evaluation, floors(objective.floor, names, texts, held_out))
 
 
-def evaluate_checkpoint(loaded: LoadedModel, **options: Any) -> Evaluation:
+def evaluate_checkpoint(loaded: LoadedModel, **options: Any) -> Scores:
     """Return only what the model reaches; arguments and errors as ``judge_checkpoint``.
 
     Example:
@@ -103,13 +100,11 @@ def floor_bits(corpus: Sequence[str], texts: Sequence[str]) -> float | None:
         >>> floor_bits(["stdlib"], ["Return the sum."]) is None
         True
     """
-    if not all(map(is_world, corpus)):
-        return None
-    languages = {parse_corpus(name).language for name in corpus}
-    if len(languages) != 1:
+    world = world_of(corpus)
+    if world is None:
         return None
     try:
-        return sum(TinyWorld(languages.pop()).exact.floor_bits(texts))
+        return sum(world.exact.floor_bits(texts))
     except DataError:
         return None
 

@@ -6,7 +6,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import minillm
 from minillm.checkpoint import newest_valid, step_name
@@ -14,6 +14,7 @@ from minillm.config import FAMILIES, PretrainConfig
 from minillm.data import PreparedData, Progress, load_prepared, prepare_data
 from minillm.errors import ConfigError
 from minillm.run.folder import DATA, FINAL, RunFolder
+from minillm.run.judges import HeldOut
 from minillm.run.settings import (
     differences,
     from_json,
@@ -26,6 +27,7 @@ from minillm.run.table import OBJECTIVES
 from minillm.runtime import machine_signature, n_available_cores
 from minillm.text.corpora import load_corpus
 from minillm.text.documents import corpus_sha256
+from minillm.tokenizers import TokenizerKind
 
 Say = Callable[[str], None]
 
@@ -55,14 +57,16 @@ def _begin(
     folder: RunFolder, config: PretrainConfig, *, say: Say, progress: Progress
 ) -> tuple[PretrainConfig, PreparedData]:
     words = resolve_words(config)
+    objective = OBJECTIVES[config.objective]
     with warnings.catch_warnings(record=True) as found:  # such as a corpus too small for BPE
         warnings.simplefilter("always")
         data = prepare_data(
             folder.path / DATA,
             load_corpus(config.corpus, errors=config.errors),
-            tokenizer=config.tokenizer,
+            tokenizer=cast(TokenizerKind, words.tokenizer),
             vocab_size=config.vocab_size,
             clean_steps=words.clean or (),
+            sentences=objective.reads_sentences,
             threads=n_available_cores() if config.threads == "auto" else config.threads,
             progress=progress,
         )
@@ -70,13 +74,14 @@ def _begin(
         say(f"warning: {warning.message}")
     if data.manifest["notice"]:
         say(data.manifest["notice"])
-    objective = OBJECTIVES[config.objective]
-    sample = data.documents("validation", max_tokens=config.eval_tokens)
+    sample = HeldOut.of_run(
+        data, with_sentences=objective.reads_sentences, max_tokens=config.eval_tokens
+    )
     resolved = resolve_by_measuring(
         words,
         objective.batches(data, words),
         vocab_size=data.tokenizer.vocab_size,
-        evaluate=lambda model: objective.judge(model, sample, data.n_bytes(sample)),
+        evaluate=lambda model: objective.judge(model, sample),
     )
     say(_decisions(resolved))
     folder.write_config(

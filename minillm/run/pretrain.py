@@ -25,10 +25,10 @@ from minillm.checkpoint import (
 from minillm.config import FAMILIES, PretrainConfig
 from minillm.data import PreparedData
 from minillm.errors import CheckpointError
-from minillm.evaluation import Evaluation
 from minillm.optim import make_optimizer
 from minillm.run.counting import count_text
 from minillm.run.folder import FINAL, RunFolder
+from minillm.run.judges import HeldOut, Scores, logged
 from minillm.run.opening import Say, open_run
 from minillm.run.result import RunResult
 from minillm.run.settings import last_stable_step, learning_rate_at
@@ -199,6 +199,7 @@ class _Run:
             learning_rate=learning_rate_at(self.config),
             first_step=at.step + 1,
             autocast_dtype=getattr(torch, self.config.dtype),
+            weights={"labels": self.config.sentence_weight},
         )
         with StopRequest() as stop, bar:
             while not self._is_over():
@@ -238,18 +239,20 @@ class _Run:
         if at.step % config.eval_every == 0 or at.step == self.n_steps:
             validation = self._validate()
             is_best = at.note_validation(validation.loss)
-            metrics["validation_loss"] = validation.loss
-            metrics["validation_bits_per_byte"] = validation.bits_per_byte
+            metrics |= logged(validation)
         self.folder.log(metrics)
         if is_best or at.step % config.save_every == 0 or at.step in self.kept_steps:
             self._save()
         return metrics
 
-    def _validate(self, *, on_all: bool = False) -> Evaluation:
+    def _validate(self, *, on_all: bool = False) -> Scores:
         """Judge the model on the validation documents, or on the first ones of them."""
-        most = None if on_all else self.config.eval_tokens
-        documents = self.data.documents("validation", max_tokens=most)
-        return self.objective.judge(self.model, documents, self.data.n_bytes(documents))
+        held_out = HeldOut.of_run(
+            self.data,
+            with_sentences=self.objective.reads_sentences,
+            max_tokens=None if on_all else self.config.eval_tokens,
+        )
+        return self.objective.judge(self.model, held_out)
 
     # --- saving ---------------------------------------------------------------------------------
 
@@ -293,14 +296,12 @@ class _Run:
         files["config.json"]["run"] = {
             "position": asdict(self.position),
             "n_steps": self.n_steps,
-            "validation": asdict(validation),
+            "validation": validation.numbers(),
         }
         step = self.position.step
         final = write_checkpoint(self.folder.path / FINAL, files, step=step)
-        self.say(
-            f"finished: {step:,} steps, validation {validation.loss:.3f} nats a token, "
-            f"{validation.bits_per_byte:.3f} bits a byte; the model is in {final}"
-        )
+        reached = validation.summary()
+        self.say(f"finished: {step:,} steps, validation {reached}; the model is in {final}")
 
     def _take_back_the_best(self, step: int) -> None:
         try:

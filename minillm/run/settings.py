@@ -11,11 +11,12 @@ from typing import Any, cast
 import torch
 
 from minillm.attention import AttentionBackend
-from minillm.config import FAMILIES, PretrainConfig
+from minillm.config import FAMILIES, USUAL_TOKENIZERS, PretrainConfig
 from minillm.errors import ConfigError
 from minillm.models.base import Model
 from minillm.optim import make_optimizer, warmup_cosine, warmup_stable_decay
-from minillm.run.table import BatchAt, make_first_model
+from minillm.run.batches import BatchAt
+from minillm.run.table import make_first_model
 from minillm.runtime import fastest, n_available_cores, resolve_device, resolve_dtype
 from minillm.text.cleaning import DEFAULT_STEPS
 from minillm.training import train
@@ -62,7 +63,10 @@ def differences(
     What is left to minillm (``auto``, ``None``) never contradicts what it once decided.
     """
     found = []
+    usual = {field.name: field.default for field in fields(PretrainConfig)}
     for key, value in to_json(config).items():
+        if key not in asked and value == usual[key]:
+            continue  # a setting that the minillm which began the run did not have yet
         left_open = value == "auto" or (value is None and key in DECIDED_AT_START)
         if key in CHANGEABLE or left_open or value in (asked.get(key), resolved.get(key)):
             continue
@@ -98,7 +102,9 @@ def resolve_words(config: PretrainConfig) -> PretrainConfig:
     """
     families = FAMILIES[config.objective]
     model = next(iter(families)) if config.model == "auto" else config.model
-    config = replace(config, model=model)  # which looks at the settings with its eyes
+    usual = USUAL_TOKENIZERS[config.objective]
+    tokenizer = usual if config.tokenizer == "auto" else config.tokenizer
+    config = replace(config, model=model, tokenizer=tokenizer)  # looked at with the model's eyes
     if families[model].counts:  # on the CPU, exactly, in one go
         config = replace(config, device="cpu", dtype="float32", steps=1, warmup_steps=1)
     device = resolve_device(config.device)

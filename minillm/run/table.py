@@ -5,51 +5,64 @@ Which models fit an objective, and which settings they take, stands in ``config/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-import numpy as np
 import torch
 
 from minillm.attention import AttentionBackend
-from minillm.batch import Batch
 from minillm.checkpoint import find_checkpoint, load_weights, read_checkpoint
 from minillm.config import (
     BidirectionalConfig,
     DecoderConfig,
+    EncoderConfig,
     NeuralNgramConfig,
     NgramConfig,
     PretrainConfig,
     RecurrentConfig,
     find_family,
 )
-from minillm.data import PackedWindows, PreparedData
+from minillm.data import PreparedData
 from minillm.errors import CheckpointError, ConfigError
-from minillm.evaluation import Evaluation, evaluate_documents
 from minillm.models.base import CountedModel, LanguageModel, Model
 from minillm.models.bidirectional import Bidirectional
 from minillm.models.decoder import Decoder
+from minillm.models.encoder import Encoder
 from minillm.models.neural_ngram import NeuralNgram
 from minillm.models.ngram import Ngram
 from minillm.models.recurrent import Recurrent
 from minillm.objectives.bidirectional import bidirectional_batch
 from minillm.objectives.causal import causal_batch
+from minillm.objectives.sentence_pairs import next_sentence_batch, sentence_order_batch
+from minillm.run.batches import (
+    BatchAt,
+    masked_batches,
+    pair_batches,
+    reconstruction_batches,
+    window_batches,
+)
+from minillm.run.floors import Floor, code_length_floor, hidden_words_floor, pairs_ceiling
+from minillm.run.judges import (
+    Judge,
+    judge_by_code_length,
+    judge_by_hidden_words,
+    judge_by_orders,
+    judge_by_pairs,
+)
 from minillm.runtime import derive_generator
 from minillm.tokenizers import Tokenizer, load_tokenizer
 
-BatchAt = Callable[[int], Batch]  # micro-batch number, from 0 → the batch
-Judge = Callable[[Any, Sequence[np.ndarray], int], Evaluation]  # model, documents, their bytes
-
 # What each kind of architecture is built into.
-BUILDERS: Mapping[type, Callable[..., LanguageModel]] = {
+BUILDERS: Mapping[type, Callable[..., Model]] = {
     DecoderConfig: Decoder,
     RecurrentConfig: Recurrent,
     BidirectionalConfig: Bidirectional,
     NeuralNgramConfig: NeuralNgram,
     NgramConfig: Ngram,
+    EncoderConfig: Encoder,
 }
 
 
@@ -59,34 +72,38 @@ class Objective:
 
     batches: Callable[[PreparedData, PretrainConfig], BatchAt]
     judge: Judge
-
-
-def _window_batches(
-    make_batch: Callable[..., Batch], data: PreparedData, config: PretrainConfig
-) -> BatchAt:
-    """Packed windows; a window that crosses documents reads on, as GPT-2's did."""
-    windows = PackedWindows(
-        data.train,
-        context_length=config.context_length,
-        batch_size=config.batch_size,
-        seed=config.seed,
-    )
-    bos_id = data.tokenizer.bos_id
-    return lambda index: make_batch(windows.batch_at(index), bos_id=bos_id)
-
-
-def _judge_by_code_length(
-    model: LanguageModel, documents: Sequence[np.ndarray], n_bytes: int
-) -> Evaluation:
-    return evaluate_documents(model, documents, n_bytes=n_bytes)
+    floor: Floor | None = None  # the best possible on TinyWorld; None where it is not known
+    reads_sentences: bool = False  # documents as lists of sentences, not packed windows
 
 
 OBJECTIVES: Mapping[str, Objective] = {
     "causal": Objective(
-        batches=partial(_window_batches, causal_batch), judge=_judge_by_code_length
+        batches=partial(window_batches, causal_batch),
+        judge=judge_by_code_length,
+        floor=code_length_floor,
     ),
     "bidirectional": Objective(  # the mean of two code lengths
-        batches=partial(_window_batches, bidirectional_batch), judge=_judge_by_code_length
+        batches=partial(window_batches, bidirectional_batch),
+        judge=judge_by_code_length,
+        floor=code_length_floor,
+    ),
+    "masked": Objective(
+        batches=masked_batches, judge=judge_by_hidden_words, floor=hidden_words_floor
+    ),
+    "masked+next-sentence": Objective(
+        batches=partial(pair_batches, next_sentence_batch),
+        judge=partial(judge_by_pairs, "next-sentence"),
+        floor=partial(pairs_ceiling, "next-sentence"),
+        reads_sentences=True,
+    ),
+    "masked+sentence-order": Objective(
+        batches=partial(pair_batches, sentence_order_batch),
+        judge=partial(judge_by_pairs, "sentence-order"),
+        floor=partial(pairs_ceiling, "sentence-order"),
+        reads_sentences=True,
+    ),
+    "sentence-reconstruction": Objective(
+        batches=reconstruction_batches, judge=judge_by_orders, reads_sentences=True
     ),
 }
 
@@ -99,7 +116,7 @@ def make_model(
     objective: str = "causal",
     generator: torch.Generator | None = None,
     backend: AttentionBackend = "sdpa",
-) -> LanguageModel:
+) -> Model:
     """Build the model of a family with fresh weights.
 
     Args:
@@ -127,7 +144,7 @@ def build_model(
     *,
     generator: torch.Generator | None = None,
     backend: AttentionBackend = "sdpa",
-) -> LanguageModel:
+) -> Model:
     """Build the model that an architecture's configuration describes.
 
     Args:
@@ -143,7 +160,7 @@ def build_model(
     return model
 
 
-def make_first_model(config: PretrainConfig, *, vocab_size: int) -> LanguageModel:
+def make_first_model(config: PretrainConfig, *, vocab_size: int) -> Model:
     """Build the model of a run as it is before the first step.
 
     Args:
@@ -168,16 +185,19 @@ def describe_model(model: Model, *, name: str, objective: str) -> dict[str, Any]
     return {"model": name, "objective": objective, "architecture": asdict(model.config)}
 
 
-class LoadedModel(NamedTuple):
-    """A model from a checkpoint, ready to evaluate and to write, with its tokenizer."""
+AnyModel = TypeVar("AnyModel", bound=Model)
 
-    model: LanguageModel
+
+class LoadedModel(NamedTuple, Generic[AnyModel]):
+    """A model from a checkpoint, ready to use, with its tokenizer."""
+
+    model: AnyModel
     tokenizer: Tokenizer
     description: dict[str, Any]  # as ``describe_model``
     folder: Path
 
 
-def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel:
+def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel[Any]:
     """Open a trained model.
 
     Args:
@@ -208,3 +228,22 @@ def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel:
     load_weights(model, files["model.safetensors"])
     tokenizer = load_tokenizer(folder / "tokenizer.json")
     return LoadedModel(model.to(device).eval(), tokenizer, description, folder)
+
+
+def load_language_model(path: Path | str, *, device: str = "cpu") -> LoadedModel[LanguageModel]:
+    """Open a trained model that can write; arguments and errors as ``load_model``.
+
+    Raises:
+        ConfigError: the model predicts no next token.
+
+    Example:
+        ``load_language_model("runs/tour").model.next_log_probs(token_ids)``
+    """
+    loaded = load_model(path, device=device)
+    if not isinstance(loaded.model, LanguageModel):
+        raise ConfigError(
+            f"{loaded.folder} holds a {loaded.description['model']} of the objective "
+            f"{loaded.description['objective']}: it predicts no next token and cannot write; "
+            "choose a model of the objective causal"
+        )
+    return loaded

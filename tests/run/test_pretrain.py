@@ -239,8 +239,8 @@ def test_text_shorter_than_a_window_states_both_lengths_row21(run, tmp_path):
 
 
 def test_an_unknown_model_or_stored_architecture_is_refused(run, settings):
-    with pytest.raises(ConfigError, match="--model bert is unknown: choose from gpt, llama"):
-        make_model("bert", vocab_size=11, architecture={})
+    with pytest.raises(ConfigError, match="--model bart is unknown: choose from gpt, llama"):
+        make_model("bart", vocab_size=11, architecture={})
     run()
     stored = json.loads((settings["out"] / "config.json").read_text("utf-8"))
     stored["resolved"]["lr"] = 1
