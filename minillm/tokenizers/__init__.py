@@ -15,6 +15,7 @@ from minillm.tokenizers.fast import FastTokenizer, FastUnigram, FastWordPiece
 from minillm.tokenizers.tokenizer_json import Merges, ScoredPieces, WordPieces, from_json
 from minillm.tokenizers.unigram import UnigramTokenizer
 from minillm.tokenizers.wordpiece import BERT_SPECIAL_TOKENS, WordPieceTokenizer
+from minillm.tokenizers.words import Words, word_starts
 
 __all__ = [
     "BERT_SPECIAL_TOKENS",
@@ -29,8 +30,10 @@ __all__ = [
     "TokenizerKind",
     "UnigramTokenizer",
     "WordPieceTokenizer",
+    "Words",
     "load_tokenizer",
     "train_tokenizer",
+    "word_starts",
 ]
 
 
