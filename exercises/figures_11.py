@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
+from exercises.figures_09 import Line, plot_lines
 from minillm.plots.style import (
     BLUE,
     GRAY,
@@ -124,6 +125,26 @@ def plot_choices(tokens: Sequence[str], choices: Mapping[str, Sequence[bool]]) -
         spine.set_visible(False)
     axes.set_xlabel("tokens of one text; blue: hidden", color=GRAY)
     return figure
+
+
+def plot_fates(
+    points: Sequence[Sequence[float]], *, frequency: float, title: str, log_x: bool = False
+) -> Figure:
+    """Draw the losses where [MASK], a random token and the token itself stand.
+
+    Args:
+        points: step and the three losses in nats, at each step that was looked at.
+        frequency: what a token at [MASK] costs who knows only how frequent each token is.
+        title: above the figure.
+        log_x: a logarithmic axis of steps.
+    """
+    steps, *losses = zip(*points, strict=True)
+    lines: dict[str, Line] = {
+        name: (steps, values) for name, values in zip(FATE_COLORS, losses, strict=True)
+    }
+    lines["frequencies, at [MASK]"] = (steps, [frequency] * len(steps))
+    options = {"log_x": log_x, "colors": (*FATE_COLORS.values(), GRAY)}
+    return plot_lines({title: lines}, xlabel="step", ylabel="nats per scored token", **options)
 
 
 @styled

@@ -1,27 +1,34 @@
-"""What notebook 11 does with hidden tokens: encoders, stories, fates, counts, other people's code.
+"""What notebook 11 does with hidden tokens: encoders, stories, fates, costs, counts.
 
 Dimension key: B rows, T positions, V token ids.
 """
 
 from __future__ import annotations
 
-import contextlib
+import json
 import math
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from exercises.bidirectional_07 import Stories
+from exercises.bidirectional_07 import Stories, descend
 from minillm.batch import IGNORE_INDEX, Batch
+from minillm.checkpoint import load_weights
 from minillm.config import EncoderConfig
+from minillm.data import PackedWindows
+from minillm.models.base import Model
+from minillm.models.decoder import Decoder
 from minillm.models.encoder import INIT_STD, Encoder
-from minillm.objectives.masked import Masking, masked_batch
+from minillm.objectives.causal import causal_batch
+from minillm.objectives.masked import Masker, Masking, masked_batch
 from minillm.text.world import END_WORD, TinyWorld
 
 # BERT draws N(0, 0.02²) for a width of 768. At a width of 64 that is so small that the first steps
@@ -58,6 +65,14 @@ def make_encoder(vocab_size: int, *, seed: int, **sizes: Any) -> Encoder:
         waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
         model.position_embedding.weight.copy_(waves * EMBEDDING_STD * math.sqrt(2))
     return model
+
+
+def load_encoder(file: Path, vocab_size: int) -> Encoder:
+    """Open an encoder of ``scripts/masked_models.py``; its sizes stand in a JSON file beside it."""
+    about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    model = make_encoder(vocab_size, seed=0, **about["sizes"])
+    load_weights(model, safetensors.torch.load_file(file))
+    return model.eval()
 
 
 # --- stories
@@ -101,6 +116,24 @@ class HiddenStories:
             picks = torch.randint(len(texts), (batch_size,), generator=generator)
             yield self.batch([texts[i] for i in picks.tolist()], generator, masking)
 
+    def ids(self, words: Sequence[str]) -> Tensor:
+        """Return a whole story as (1, T) ids."""
+        numbers = {word: number for number, word in enumerate(self.stories.vocabulary, start=1)}
+        return torch.tensor([[0, *(numbers[word] for word in words)]])
+
+    @torch.no_grad()
+    def log_odds(
+        self, model: Encoder, words: Sequence[str], place: int, options: tuple[str, str]
+    ) -> tuple[float, float]:
+        """Return log p(first option) − log p(second) at a hidden place: exactly, and by a model."""
+        (known,) = TinyWorld(seed=0).exact.hidden_words(words, [place])
+        row = self.ids(words)
+        row[0, place + 1] = self.mask_id
+        a, b = self.ids(options)[0, 1:].tolist()
+        scores = model(row)[0, place + 1]
+        exactly = math.log(known[options[0]] / known[options[1]])
+        return exactly, (scores[a] - scores[b]).item()
+
     def floor_bits(self, batch: Batch) -> list[float]:
         """Return what the hidden words of each held-out story cost who knows the language.
 
@@ -141,6 +174,24 @@ def fates(token_ids: Tensor, batch: Batch, mask_id: int) -> dict[str, Tensor]:
     }
 
 
+def fate_names(token_ids: Tensor, batch: Batch, mask_id: int) -> list[str]:
+    """Name the fate of each token of one row, ``""`` where it was not chosen."""
+    names = [""] * token_ids.shape[1]
+    for name, where in fates(token_ids, batch, mask_id).items():
+        for place in where[0].nonzero()[:, 0].tolist():
+            names[place] = name
+    return names
+
+
+@torch.no_grad()
+def mean_loss(model: Model, batch: Batch) -> float:
+    """Return the mean nats of a scored token, dropout off."""
+    was_training = model.training
+    loss = -model.eval().log_probs(batch).sum().item() / batch.n_scored()["tokens"]
+    model.train(was_training)
+    return loss
+
+
 @torch.no_grad()
 def fate_losses(model: Encoder, token_ids: Tensor, batch: Batch, mask_id: int) -> dict[str, float]:
     """Return the mean loss at each kind of scored place, nats."""
@@ -156,88 +207,111 @@ def _targets(batch: Batch) -> Tensor:
     return batch.targets
 
 
-# --- a baseline that could win
+# --- experiments
 
 
-class NeighborCounts:
-    """Guess a token from the token on its left and the one on its right, by counting.
+def pretrain(
+    model: Encoder,
+    token_ids: np.ndarray,
+    masker: Masker,
+    *,
+    n_steps: int,
+    seed: int,
+    look: Callable[[int], None] | None = None,
+) -> list[float]:
+    """Train on batches of 32 windows of 32 tokens, hidden anew each time; return the losses."""
+    windows = PackedWindows(token_ids, context_length=31, batch_size=32, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    batches = (masker(windows.batch_at(step), generator) for step in range(n_steps))
+    return descend(model, batches, n_steps=n_steps, rate=3e-3, look=look)
 
-    p(x | l, r) = (c(l, x, r) + A q(x)) / (c(l, ·, r) + A), where q is proportional to
-    p(x | l) p(x | r) / p(x), and p(x | l) = (c(l, x) + B p(x)) / (c(l) + B), likewise from the
-    right. A neighbor that is hidden says nothing.
+
+def answer_costs(
+    encoder: Encoder, decoder: Decoder, rows: Tensor, hidden: Batch
+) -> dict[str, float]:
+    """Measure what a scored token costs, with its gradient: CPU microseconds by kind of step.
 
     Args:
-        token_ids: (N,) the training text.
-        vocab_size: number of token ids.
+        encoder: sees ``hidden``, once with its head at every place, once where it is asked.
+        decoder: sees ``rows`` and is scored on every token but the first.
+        rows: (B, T) token ids.
+        hidden: the same rows with tokens hidden.
     """
 
-    A, B = 2.0, 4.0  # weights of what is backed off to, in tokens
+    def head_everywhere() -> Tensor:
+        scores = encoder(hidden.inputs).transpose(1, 2)  # (B, V, T), nearly all of it for nothing
+        return F.cross_entropy(scores, _targets(hidden), reduction="sum")
 
-    def __init__(self, token_ids: np.ndarray, vocab_size: int) -> None:
-        ids = np.asarray(token_ids, dtype=np.int64)
-        counts = np.bincount(ids, minlength=vocab_size) + 1.0
-        self.frequency = counts / counts.sum()
-        pairs = np.bincount(ids[:-1] * vocab_size + ids[1:], minlength=vocab_size**2)
-        self._pairs = pairs.reshape(vocab_size, vocab_size).astype(np.float64)
-        keys = ids[:-2] * vocab_size + ids[2:]
-        order = np.argsort(keys, kind="stable")
-        self._keys, self._middles = keys[order], ids[1:-1][order]
-        self._vocab_size = vocab_size
-
-    def log_prob(self, token: int, left: int | None, right: int | None) -> float:
-        """Return log p(token | its neighbors) in nats; ``None`` is a hidden neighbor."""
-        guess = self.frequency
-        if left is not None:
-            guess = guess * self._smoothed(self._pairs[left]) / self.frequency
-        if right is not None:
-            guess = guess * self._smoothed(self._pairs[:, right]) / self.frequency
-        guess = guess / guess.sum()
-        if left is None or right is None:
-            return math.log(guess[token])
-        first, last = np.searchsorted(self._keys, left * self._vocab_size + right + np.arange(2))
-        n_here = int((self._middles[first:last] == token).sum())
-        return math.log((n_here + self.A * guess[token]) / (last - first + self.A))
-
-    def _smoothed(self, counts: np.ndarray) -> np.ndarray:
-        return (counts + self.B * self.frequency) / (counts.sum() + self.B)
-
-    def losses(self, batch: Batch, where: Tensor, mask_id: int) -> tuple[float, float]:
-        """Return the mean nats at the places ``where``: by neighbors, and by frequency alone."""
-        neighbors, alone = [], []
-        inputs, targets = batch.inputs.tolist(), _targets(batch).tolist()
-        for row, place in torch.nonzero(where).tolist():
-            known = [
-                inputs[row][p] if 0 <= p < len(inputs[row]) else mask_id
-                for p in (place - 1, place + 1)
-            ]
-            left, right = (None if token == mask_id else token for token in known)
-            neighbors.append(-self.log_prob(targets[row][place], left, right))
-            alone.append(-math.log(self.frequency[targets[row][place]]))
-        return float(np.mean(neighbors)), float(np.mean(alone))
+    shifted = causal_batch(rows)
+    steps: dict[str, tuple[Callable[[], Tensor], Batch]] = {
+        "causal": (lambda: decoder.loss_sums(shifted)["tokens"], shifted),
+        "masked, head everywhere": (head_everywhere, hidden),
+        "masked, head where asked": (lambda: encoder.loss_sums(hidden)["tokens"], hidden),
+    }
+    return {
+        name: 1e6 * _step_seconds(step) / batch.n_scored()["tokens"]
+        for name, (step, batch) in steps.items()
+    }
 
 
-# --- other people's code
+def _step_seconds(step: Callable[[], Tensor], *, n: int = 7) -> float:
+    """Return the least CPU seconds of a loss with its gradient, the first time left out."""
+    times = []
+    for _ in range(n + 1):
+        start = time.process_time()
+        step().backward()
+        times.append(time.process_time() - start)
+    return min(times[1:])
 
 
-def run_snippet(code: str, folder: Path, names: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Run a program that is given as text, inside a folder.
+@torch.no_grad()
+def belief(model: Encoder, token_ids: Tensor) -> Tensor:
+    """Return the probability that a model gives to each token that it reads, (B, T)."""
+    return model.eval()(token_ids).softmax(-1).gather(-1, token_ids[..., None])[..., 0]
 
-    Args:
-        code: the program.
-        folder: where it reads and writes.
-        names: what it may use without defining it.
+
+def is_share(n: int, n_draws: int, share: float) -> bool:
+    """Say whether a count is within five standard errors of its share of the draws."""
+    return abs(n - share * n_draws) < 5 * math.sqrt(n_draws * share * (1 - share))
+
+
+def read_again(
+    model: Encoder,
+    rows: Tensor,
+    masker: Masker,
+    judged: Sequence[Batch],
+    *,
+    n_epochs: int,
+    seed: int,
+    is_static: bool,
+) -> tuple[list[float], list[int], list[list[float]]]:
+    """Train on the same rows in every step, hidden always at the same places or anew.
 
     Returns:
-        The error that stopped it, with its line, or an empty text; and the names at the end.
+        Training losses; steps at which it was judged; the loss of each ``judged`` batch there.
     """
-    given = dict(names)
-    with contextlib.chdir(folder):
-        try:
-            exec(compile(code, "snippet", "exec"), given)  # the text is the case study
-        except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            number = [frame.lineno for frame in frames if frame.filename == "snippet"][-1] or 1
-            line = code.splitlines()[number - 1].strip()
-            reason = str(error).partition(" (")[0]  # behind it comes a path of this machine
-            return f"{type(error).__name__}: {reason}\n    at: {line}", given
-    return "", given
+    generator = torch.Generator().manual_seed(seed)
+    static = masker(rows, generator)
+    batches = (static if is_static else masker(rows, generator) for _ in range(n_epochs))
+    places: list[int] = []
+    found: list[list[float]] = [[] for _ in judged]
+
+    def look(step: int) -> None:
+        if step == 1 or step % 10 == 0:
+            places.append(step)
+            for losses, batch in zip(found, judged, strict=True):
+                losses.append(mean_loss(model, batch))
+
+    losses = descend(model, batches, n_steps=n_epochs, rate=3e-3, look=look)
+    return losses, places, found
+
+
+def share_in_order(larger: Tensor, smaller: Tensor) -> float:
+    """Return the share of pairs in which the first number is the larger one; ½ is guessing.
+
+    Example:
+        >>> share_in_order(torch.tensor([3.0, 1.0]), torch.tensor([2.0, 0.0]))
+        0.75
+    """
+    above = len(larger) - torch.searchsorted(larger.sort().values, smaller, right=True)
+    return above.double().mean().item() / len(larger)
