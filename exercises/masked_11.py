@@ -22,7 +22,7 @@ from torch import Tensor
 from exercises.bidirectional_07 import Stories, descend
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.checkpoint import load_weights
-from minillm.config import EncoderConfig
+from minillm.config import DecoderConfig, EncoderConfig
 from minillm.data import PackedWindows
 from minillm.models.base import Model
 from minillm.models.decoder import Decoder
@@ -115,6 +115,10 @@ class HiddenStories:
         for _ in range(n_steps):
             picks = torch.randint(len(texts), (batch_size,), generator=generator)
             yield self.batch([texts[i] for i in picks.tolist()], generator, masking)
+
+    def train_stream(self) -> list[int]:
+        """Return all stories to learn from, one after the other."""
+        return [token for text in self.stories.train for token in text]
 
     def ids(self, words: Sequence[str]) -> Tensor:
         """Return a whole story as (1, T) ids."""
@@ -210,6 +214,17 @@ def _targets(batch: Batch) -> Tensor:
 # --- experiments
 
 
+@torch.no_grad()
+def moved_outputs(
+    model: Encoder, row: Tensor, place: int, *, is_padding: Tensor | None = None
+) -> list[int]:
+    """Exchange one token of a row, (1, T), and return the places whose scores change."""
+    other = row.clone()
+    other[0, place] = (row[0, place] + 1) % model.config.vocab_size
+    before, after = (model(x, is_padding=is_padding)[0] for x in (row, other))
+    return (before != after).any(-1).nonzero()[:, 0].tolist()
+
+
 def pretrain(
     model: Encoder,
     token_ids: np.ndarray,
@@ -226,15 +241,12 @@ def pretrain(
     return descend(model, batches, n_steps=n_steps, rate=3e-3, look=look)
 
 
-def answer_costs(
-    encoder: Encoder, decoder: Decoder, rows: Tensor, hidden: Batch
-) -> dict[str, float]:
+def answer_costs(encoder: Encoder, rows: Tensor, hidden: Batch) -> dict[str, float]:
     """Measure what a scored token costs, with its gradient: CPU microseconds by kind of step.
 
     Args:
         encoder: sees ``hidden``, once with its head at every place, once where it is asked.
-        decoder: sees ``rows`` and is scored on every token but the first.
-        rows: (B, T) token ids.
+        rows: (B, T) token ids; a GPT of the same sizes is scored on every one but the first.
         hidden: the same rows with tokens hidden.
     """
 
@@ -242,7 +254,9 @@ def answer_costs(
         scores = encoder(hidden.inputs).transpose(1, 2)  # (B, V, T), nearly all of it for nothing
         return F.cross_entropy(scores, _targets(hidden), reduction="sum")
 
-    shifted = causal_batch(rows)
+    shared = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads")
+    sizes = {name: getattr(encoder.config, name) for name in shared}
+    decoder, shifted = Decoder(DecoderConfig.gpt(**sizes, tie_embeddings=True)), causal_batch(rows)
     steps: dict[str, tuple[Callable[[], Tensor], Batch]] = {
         "causal": (lambda: decoder.loss_sums(shifted)["tokens"], shifted),
         "masked, head everywhere": (head_everywhere, hidden),
@@ -275,21 +289,40 @@ def is_share(n: int, n_draws: int, share: float) -> bool:
     return abs(n - share * n_draws) < 5 * math.sqrt(n_draws * share * (1 - share))
 
 
-def read_again(
-    model: Encoder,
+Reading = tuple[list[float], list[int], list[list[float]]]  # see read_both_ways
+
+
+def read_both_ways(
+    make_model: Callable[[], Encoder],
     rows: Tensor,
     masker: Masker,
     judged: Sequence[Batch],
     *,
     n_epochs: int,
     seed: int,
-    is_static: bool,
-) -> tuple[list[float], list[int], list[list[float]]]:
-    """Train on the same rows in every step, hidden always at the same places or anew.
+) -> dict[str, Reading]:
+    """Train on the same rows in every step: hidden always at the same places, and anew.
 
     Returns:
-        Training losses; steps at which it was judged; the loss of each ``judged`` batch there.
+        For each way the training losses, the steps at which the model was judged, and the losses
+        of each ``judged`` batch there.
     """
+    return {
+        name: _read_again(make_model(), rows, masker, judged, n_epochs, seed, is_static=is_static)
+        for name, is_static in (("the same masks", True), ("fresh masks", False))
+    }
+
+
+def _read_again(
+    model: Encoder,
+    rows: Tensor,
+    masker: Masker,
+    judged: Sequence[Batch],
+    n_epochs: int,
+    seed: int,
+    *,
+    is_static: bool,
+) -> Reading:
     generator = torch.Generator().manual_seed(seed)
     static = masker(rows, generator)
     batches = (static if is_static else masker(rows, generator) for _ in range(n_epochs))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from exercises.bidirectional_07 import Stories
+from minillm.interop import to_transformers
 from minillm.models.base import Model
 from minillm.models.encoder import Encoder
 from minillm.tokenizers.base import Tokenizer
@@ -83,11 +84,15 @@ def mend(
     return errors, code
 
 
-def with_dropout(model: Encoder, dropout: float) -> Encoder:
-    """Return a copy of a model whose configuration asks for dropout."""
+def export(model: Encoder, folder: Path, *, tokenizer: Tokenizer, dropout: float) -> None:
+    """Write a model for Transformers, with a dropout in its configuration; quiet its bars."""
+    import transformers  # seconds: only where it is used
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
     copy = Encoder(replace(model.config, dropout=dropout))
     copy.load_state_dict(model.state_dict())
-    return copy.eval()
+    to_transformers(copy, folder, tokenizer=tokenizer)
 
 
 def story_texts(stories: Stories, n_texts: int, *, held: bool = False) -> list[str]:
