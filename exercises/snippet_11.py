@@ -18,7 +18,6 @@ from torch import Tensor
 
 from exercises.bidirectional_07 import Stories
 from minillm.interop import to_transformers
-from minillm.models.base import Model
 from minillm.models.encoder import Encoder
 from minillm.tokenizers.base import Tokenizer
 
@@ -116,7 +115,8 @@ def padded_rows(tokenizer: Tokenizer, texts: Sequence[str], *, length: int = 32)
 
 
 @torch.no_grad()
-def copied_share(model: Model, token_ids: Tensor, n_special: int) -> float:
+def copied_share(model: Encoder, token_ids: Tensor, tokenizer: Tokenizer) -> float:
     """Return at which share of the ordinary tokens the model says the token that it reads."""
-    guesses = model.eval()(token_ids).argmax(-1)
-    return (guesses == token_ids)[token_ids >= n_special].double().mean().item()
+    guesses = model.eval()(token_ids, is_padding=token_ids == tokenizer.pad_id).argmax(-1)
+    is_ordinary = token_ids > max(tokenizer.special_tokens.values())
+    return (guesses == token_ids)[is_ordinary].double().mean().item()
