@@ -189,8 +189,9 @@ def plot_bars(
     axes.set_xticks(range(len(groups)), list(groups))
     axes.tick_params(axis="x", length=0)
     axes.margins(y=0.15)
-    axes.set_title(title, pad=28)
-    if len(names) > 1 or levels:
+    has_legend = len(names) > 1 or bool(levels)
+    axes.set_title(title, pad=28 if has_legend else 10)
+    if has_legend:
         place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "ncols": 4, "frameon": False}
         axes.legend(**place)
     return figure
