@@ -143,8 +143,6 @@ def next_sentence(
     replaced by a sentence drawn uniformly from all sentences of *other* documents. The best guess
     compares p(both) with p(first, before some sentence) · p(second).
     """
-    windows = exact.windows
-    n_one, n_two = windows.n_windows(1), windows.n_windows(2)
     pairs = _adjacent(documents)
     rng = keyed(seed, "next sentence", 0)
     right = []
@@ -152,10 +150,23 @@ def next_sentence(
         home, first, second = pairs[rng.below(len(pairs))]
         if number % 2:
             second = _elsewhere(documents, home, rng)
-        together = windows.weight([first, second]) / n_two
-        apart = windows.weight_before_another([first]) / n_two * windows.weight([second]) / n_one
-        right.append(max(together, apart) / (together + apart))
+        is_next = next_sentence_probability(exact, first, second)
+        right.append(max(is_next, 1 - is_next))
     return mean(right)
+
+
+def next_sentence_probability(
+    exact: ExactModel, first: Sequence[str], second: Sequence[str]
+) -> float:
+    """Return p(the second sentence follows the first | both), half of all pairs being such.
+
+    As in `next_sentence`: otherwise the second one is any sentence of another document.
+    """
+    windows = exact.windows
+    n_one, n_two = windows.n_windows(1), windows.n_windows(2)
+    together = windows.weight([first, second]) / n_two
+    apart = windows.weight_before_another([first]) / n_two * windows.weight([second]) / n_one
+    return together / (together + apart)
 
 
 def sentence_order(
@@ -170,9 +181,17 @@ def sentence_order(
     right = []
     for _ in range(n_pairs):
         _, first, second = pairs[rng.below(len(pairs))]
-        kept, swapped = exact.windows.weight([first, second]), exact.windows.weight([second, first])
-        right.append(max(kept, swapped) / (kept + swapped))
+        in_order = sentence_order_probability(exact, first, second)
+        right.append(max(in_order, 1 - in_order))
     return mean(right)
+
+
+def sentence_order_probability(
+    exact: ExactModel, first: Sequence[str], second: Sequence[str]
+) -> float:
+    """Return p(two adjacent sentences are shown in their order | both), half of all being so."""
+    kept, swapped = exact.windows.weight([first, second]), exact.windows.weight([second, first])
+    return kept / (kept + swapped)
 
 
 def _words(sentences: Sentences) -> list[str]:
