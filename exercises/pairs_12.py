@@ -103,7 +103,9 @@ def _corpus(
     min_count: int,
     sha256: str,
 ) -> Corpus:
-    counts = Counter(word for document in train for sentence in document for word in sentence)
+    # TinyWorld's words are all known beforehand: its exact answers ask for them
+    counted = [*train, *held] if min_count == 1 else train
+    counts = Counter(word for document in counted for sentence in document for word in sentence)
     vocabulary = [*SPECIAL, *sorted(word for word, n in counts.items() if n >= min_count)]
     ids = {word: number for number, word in enumerate(vocabulary)}
     unknown = ids["[UNK]"]
@@ -247,3 +249,22 @@ def exact_probabilities(corpus: Corpus, pairs: Pairs, task: str) -> list[float]:
 def best_accuracy(corpus: Corpus, pairs: Pairs, task: str) -> Estimate:
     """Return the best possible accuracy on pairs of TinyWorld: the mean of max(p, 1 − p)."""
     return mean([max(p, 1 - p) for p in exact_probabilities(corpus, pairs, task)])
+
+
+def betraying_pairs(documents: Sequence[Document], way: str, *, frame: PairFrame) -> Batch:
+    """Make a batch of "next" pairs whose negatives may betray themselves.
+
+    Args:
+        documents: at least two; four pairs are drawn for each.
+        way: ``"first"``: negatives open another document; ``"cut"``: they lose all but eight
+            words; ``""``: neither.
+        frame: special tokens and length.
+    """
+    drawn = draw_pairs(documents, "next", n_pairs=4 * len(documents))
+    generator = torch.Generator().manual_seed(1)
+    for number, label in enumerate(drawn.labels):
+        if label and way == "first":
+            drawn.seconds[number] = documents[_below(len(documents), generator)][0]
+        elif label and way == "cut":
+            drawn.seconds[number] = drawn.seconds[number][:8]
+    return drawn.batch(frame)

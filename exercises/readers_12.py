@@ -120,15 +120,17 @@ def train_reader(
 def label_log_odds(reader: Reader, batch: Batch, *, n_rows: int = 500) -> Tensor:
     """Return (B,) log-odds of label 1, in nats, computed ``n_rows`` rows at a time."""
     reader.eval()
-    starts = range(0, len(batch.inputs), n_rows)
-    logits = [reader.label_logits(_rows(batch, slice(i, i + n_rows))) for i in starts]
+    logits = [reader.label_logits(part) for part in split_rows(batch, n_rows)]
     return torch.cat(logits).diff(dim=1)[:, 0]
 
 
-def _rows(batch: Batch, some: slice) -> Batch:
-    """Return some rows of a batch of pairs."""
+def split_rows(batch: Batch, n_rows: int) -> list[Batch]:
+    """Cut a batch of pairs into batches of ``n_rows`` pairs, the last one smaller."""
     names = ("inputs", "segment_ids", "is_padding", "labels")
-    return replace(batch, **{name: getattr(batch, name)[some] for name in names})
+    return [
+        replace(batch, **{name: getattr(batch, name)[i : i + n_rows] for name in names})
+        for i in range(0, len(batch.inputs), n_rows)
+    ]
 
 
 def accuracy(reader: Reader, batch: Batch) -> float:
