@@ -80,6 +80,12 @@ def accuracies(stored: Mapping[str, Any], corpus: str, task: str, reader: str) -
     ]
 
 
+def mean_accuracies(stored: Mapping[str, Any]) -> dict[tuple[str, str, str], float]:
+    """Return by text, task and reader the mean accuracy over the seeds."""
+    keys = {(run["corpus"], run["task"], run["reader"]): None for run in stored["pairs"]}
+    return {key: float(np.mean(accuracies(stored, *key))) for key in keys}
+
+
 @styled
 def plot_odds(exact: Sequence[float], judged: Mapping[str, Sequence[float]]) -> Figure:
     """Draw how sure readers are of pairs whose order is certain, and of those where it is open.

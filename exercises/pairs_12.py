@@ -5,6 +5,8 @@ Dimension key: B pairs, T positions.
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,6 +58,13 @@ class Corpus(NamedTuple):
     def words(self, sentence: Iterable[int]) -> list[str]:
         """Return the words of ids."""
         return [self.vocabulary[token] for token in sentence]
+
+    def describe(self, name: str) -> str:
+        """Say how large the corpus is, and how a held-out document begins."""
+        n_pairs = [sum(len(d) - 1 for d in side) for side in (self.train, self.held)]
+        sizes = "{:,} pairs of neighbors to learn from, {:,} held out".format(*n_pairs)
+        lines = [f"    {self.show(sentence)[:90]}" for sentence in self.held[0][:3]]
+        return "\n".join([f"{name}: {len(self.vocabulary):,} words, {sizes}", *lines])
 
     def show(self, sentence: Iterable[int]) -> str:
         """Return ids as text, words joined by spaces."""
@@ -236,6 +245,18 @@ def _below(n: int, generator: torch.Generator) -> int:
     return int(torch.randint(n, (), generator=generator))
 
 
+def repeated_share(documents: Sequence[Document]) -> float:
+    """Return how likely a sentence drawn anywhere reads like a given true next one.
+
+    Example:
+        >>> repeated_share([[[5], [6]], [[7], [6]]])  # of four sentences, one other is [6]
+        0.25
+    """
+    nexts = [tuple(sentence) for document in documents for sentence in document[1:]]
+    counts = Counter(tuple(sentence) for document in documents for sentence in document)
+    return sum(counts[sentence] - 1 for sentence in nexts) / len(nexts) / counts.total()
+
+
 def exact_probabilities(corpus: Corpus, pairs: Pairs, task: str) -> list[float]:
     """Return p(label 0 | the pair) of pairs of TinyWorld, for ``"next"`` or ``"order"``."""
     exact = TinyWorld(seed=0).exact
@@ -249,6 +270,41 @@ def exact_probabilities(corpus: Corpus, pairs: Pairs, task: str) -> list[float]:
 def best_accuracy(corpus: Corpus, pairs: Pairs, task: str) -> Estimate:
     """Return the best possible accuracy on pairs of TinyWorld: the mean of max(p, 1 − p)."""
     return mean([max(p, 1 - p) for p in exact_probabilities(corpus, pairs, task)])
+
+
+class Calibration(NamedTuple):
+    """Of the pairs of which something between two values was said, what came."""
+
+    low: float
+    high: float
+    n: int
+    said: float  # the mean p of label 0
+    came: float  # the share of label 0
+    allowed: float  # distance: four standard errors, and a little where p is 0 or 1
+
+
+def calibration(
+    probabilities: Sequence[float], labels: Sequence[int], edges: Sequence[float]
+) -> list[Calibration]:
+    """Compare p(label 0) with what came, between every two edges; empty parts are left out.
+
+    Example:
+        >>> calibration([0.25, 0.25, 0.75], [1, 0, 0], (0, 0.5, 1))[0][:5]
+        (0, 0.5, 2, 0.25, 0.5)
+    """
+    rows = []
+    for low, high in itertools.pairwise(edges):
+        is_last = high == edges[-1]
+        some = [
+            (p, label == 0)
+            for p, label in zip(probabilities, labels, strict=True)
+            if low <= p < high or (is_last and p == high)
+        ]
+        if some:
+            said, came = (sum(column) / len(some) for column in zip(*some, strict=True))
+            allowed = 4 * math.sqrt(max(said * (1 - said), 0.01) / len(some)) + 0.01
+            rows.append(Calibration(low, high, len(some), said, came, allowed))
+    return rows
 
 
 def betraying_pairs(documents: Sequence[Document], way: str, *, frame: PairFrame) -> Batch:

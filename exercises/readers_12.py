@@ -137,3 +137,12 @@ def accuracy(reader: Reader, batch: Batch) -> float:
     """Return the share of pairs that a reader judges rightly."""
     assert batch.labels is not None
     return ((label_log_odds(reader, batch) > 0) == (batch.labels == 1)).double().mean().item()
+
+
+def quick_bag_accuracy(train_pairs: Batch, held_pairs: Batch, *, rank: int) -> float:
+    """Train a bag of words on some pairs, twice through, and return its accuracy on others."""
+    vocab_size = 1 + int(max(train_pairs.inputs.max(), held_pairs.inputs.max()))
+    bag = BagReader(vocab_size, rank=rank, generator=torch.Generator())
+    batches = 2 * split_rows(train_pairs, 128)
+    train_reader(bag, batches, rate=0.03, n_steps=len(batches), weight_decay=0.01)
+    return accuracy(bag, held_pairs)

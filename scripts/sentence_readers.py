@@ -3,8 +3,8 @@
 ``python scripts/sentence_readers.py`` writes ``assets/sentences.json``, which notebook 12 shows:
 for TinyWorld and for Python's manuals, three tasks on pairs, three kinds of readers, three seeds;
 and for two to five shuffled sentences an encoder that points. Beside them, on TinyWorld, the best
-possible. It takes ten minutes of one core. What is finished is kept in ``runs/sentences``; the same
-command continues.
+possible. It takes about a quarter of an hour of one core. What is finished is kept in
+``runs/sentences``; the same command continues.
 """
 
 from __future__ import annotations
