@@ -60,10 +60,10 @@ class Corpus(NamedTuple):
         return [self.vocabulary[token] for token in sentence]
 
     def describe(self, name: str) -> str:
-        """Say how large the corpus is, and how a held-out document begins."""
+        """Say how large the corpus is, and how its second held-out document begins."""
         n_pairs = [sum(len(d) - 1 for d in side) for side in (self.train, self.held)]
         sizes = "{:,} pairs of neighbors to learn from, {:,} held out".format(*n_pairs)
-        lines = [f"    {self.show(sentence)[:90]}" for sentence in self.held[0][:3]]
+        lines = [f"    {self.show(sentence)[:90]}" for sentence in self.held[1][:3]]
         return "\n".join([f"{name}: {len(self.vocabulary):,} words, {sizes}", *lines])
 
     def show(self, sentence: Iterable[int]) -> str:

@@ -1,4 +1,4 @@
-"""Make what ``assets/`` holds again: ``python scripts/make_assets.py [tour] [bands] [comparison] [sentences]``.
+"""Make what ``assets/`` holds again: ``python scripts/make_assets.py [tour] [bands] …``.
 
 Each asset comes with the command and the machine that made it. The tour takes its usual time, the
 bands five runs of every notebook that trains, the comparison an hour of one core (it continues if

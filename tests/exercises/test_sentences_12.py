@@ -193,7 +193,7 @@ def test_figures_show_what_the_asset_holds(stored):
     left, right = plot_readers(stored).axes
     assert any("best" in text.get_text() for text in left.texts)
     assert not any("best" in text.get_text() for text in right.texts)
-    assert len(plot_orders(stored).axes[0].get_legend().get_texts()) == 3
+    assert len(plot_orders(stored).axes[1].get_legend().get_texts()) == 3
 
 
 def test_small_figures_show_their_numbers():
