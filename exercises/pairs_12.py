@@ -76,8 +76,8 @@ def tell_world(n_train: int, n_held: int) -> Corpus:
 
     Example:
         >>> world = tell_world(50, 3)
-        >>> world.show(world.held[0][0])[:6]
-        'it was'
+        >>> world.show(world.held[1][0])
+        'it was a sunny afternoon , and Sarah was in the forest .'
     """
     world = TinyWorld(seed=0)
     sides = [world.documents(n_train, split="train"), world.documents(n_held, split="validation")]

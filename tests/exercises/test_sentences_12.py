@@ -1,14 +1,11 @@
-"""What notebook 12 draws, who judges it, and what it shows of the stored measurement."""
+"""What notebook 12 draws, who judges it, and how well anyone could."""
 
-import json
 import math
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 import torch
 
-from exercises.figures_12 import accuracies, plot_leaks, plot_odds, plot_orders, plot_readers
 from exercises.orders_12 import (
     best_possible_order,
     draw_windows,
@@ -39,17 +36,10 @@ from minillm.objectives.sentence_reconstruction import exact_match
 from minillm.text.world import TinyWorld
 from minillm.text.world.floors import sentence_order
 
-ASSETS = Path(__file__).parents[2] / "assets"
-
 
 @pytest.fixture(scope="module")
 def world():
     return tell_world(300, 60)
-
-
-@pytest.fixture
-def stored():
-    return json.loads((ASSETS / "sentences.json").read_text("utf-8"))
 
 
 def numbered(n_documents, n_sentences):
@@ -76,6 +66,7 @@ def test_negatives_of_the_same_document_are_neither_the_sentence_nor_the_next(wo
     documents = numbered(211, 4)
     generator = torch.Generator().manual_seed(0)
     batch = same_document_batch(documents, generator, frame=world.frame)
+    assert batch.labels is not None
     first, second = batch.inputs[:, 1], batch.inputs[:, 3]
     assert torch.equal(first // 100, second // 100)
     assert torch.equal(second == first + 1, batch.labels == 0)
@@ -83,7 +74,7 @@ def test_negatives_of_the_same_document_are_neither_the_sentence_nor_the_next(wo
     assert abs(batch.labels.double().mean() - 0.5) < 5 * 0.5 / math.sqrt(211)
     # two sentences leave nothing for a negative
     both = same_document_batch(numbered(7, 2) + numbered(1, 3), generator, frame=world.frame)
-    assert len(both.labels) == 1
+    assert both.inputs.shape[0] == 1
 
 
 def test_a_long_document_comes_as_often_as_it_has_pairs(world):
@@ -114,11 +105,12 @@ def test_a_bag_of_words_sums_votes_and_sees_no_order(world):
     pairs = draw_pairs(world.held, "next", n_pairs=13)
     scores = reader.scores(pairs.batch(world.frame))
     u, v = reader.votes.weight[:, 0].chunk(2)
+    assert reader.meetings is not None
     a, b = reader.meetings.weight.chunk(2)
     for first, second, score in zip(pairs.firsts, pairs.seconds, scores, strict=True):
-        met = sum(a[i] @ b[j] for i in first for j in second)
-        by_hand = sum(u[i] for i in first) + sum(v[j] for j in second) + met
-        assert score.item() == pytest.approx(by_hand.item(), abs=1e-4)
+        met = math.fsum((a[i] @ b[j]).item() for i in first for j in second)
+        by_hand = math.fsum(u[i].item() for i in first) + math.fsum(v[j].item() for j in second)
+        assert score.item() == pytest.approx(by_hand + met, abs=1e-4)
     mixed = pairs._replace(firsts=[list(first)[::-1] for first in pairs.firsts])
     again = reader.scores(mixed.batch(world.frame))
     assert torch.allclose(scores, again, atol=1e-5)
@@ -138,6 +130,7 @@ def test_negatives_that_betray_themselves_are_found_by_the_cheapest_readers(worl
         found[way] = accuracy(bag, test)
     assert found["first"] > 0.9 > 0.7 > found[""]
     cut = betraying_pairs(world.held, "cut", frame=world.frame)
+    assert cut.segment_ids is not None
     second = ((cut.segment_ids == 1) & (cut.inputs > 2)).sum(1)
     assert second[cut.labels == 1].max() == 8
 
@@ -167,6 +160,7 @@ def test_the_likeliest_order_is_right_as_often_as_it_says(world):
     generator = torch.Generator().manual_seed(0)
     texts = draw_windows(world.held, generator, k=3)
     batch = shuffled_batch(texts, generator, frame=world.frame)
+    assert batch.labels is not None
     sure, guesses = best_possible_order(TinyWorld(seed=0).exact.windows, world, batch)
     mean = sum(sure) / len(sure)
     assert abs(exact_match(guesses, batch.labels) - mean) < 5 * math.sqrt(0.25 / len(sure))
@@ -178,27 +172,5 @@ def test_the_likeliest_order_is_right_as_often_as_it_says(world):
     exact, tau = found_order(encoder, batch)
     assert 0 <= exact < mean
     assert -0.6 < tau < 0.6
-    sizes = {int((b.labels[0] >= 0).sum()) for b in shuffled_batches(
-        world, n_steps=20, batch_size=3, seed=0)}  # fmt: skip
-    assert sizes == {2, 3, 4, 5}
-
-
-def test_figures_show_what_the_asset_holds(stored):
-    seeds = {run["seed"] for run in stored["pairs"]}
-    assert len(seeds) >= 2
-    for corpus in ("world", "manuals"):
-        for task in TASKS:
-            for reader in ("linear", "bilinear", "encoder"):
-                assert len(accuracies(stored, corpus, task, reader)) == len(seeds)
-    left, right = plot_readers(stored).axes
-    assert any("best" in text.get_text() for text in left.texts)
-    assert not any("best" in text.get_text() for text in right.texts)
-    assert len(plot_orders(stored).axes[1].get_legend().get_texts()) == 3
-
-
-def test_small_figures_show_their_numbers():
-    figure = plot_odds([0.0, 0.5, 1.0], {"a": [-20.0, 0.1, 3.0], "b": [1.0, 2.0, 3.0]})
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["a", "b"]
-    assert sum(patch.get_height() for patch in figure.axes[0].patches) == 3  # what is far, too
-    leaks = plot_leaks({"fair": [0.5, 0.6, 0.7]}, title="t")
-    assert [text.get_text() for text in leaks.axes[0].texts] == ["0.50", "0.60", "0.70"]
+    batches = shuffled_batches(world, n_steps=20, batch_size=3, seed=0)
+    assert {b.n_scored()["labels"] // b.inputs.shape[0] for b in batches} == {2, 3, 4, 5}
