@@ -1,8 +1,8 @@
-"""Make what ``assets/`` holds again: ``python scripts/make_assets.py [tour] [bands] [comparison]``.
+"""Make what ``assets/`` holds again: ``python scripts/make_assets.py [tour] [bands] …``.
 
 Each asset comes with the command and the machine that made it. The tour takes its usual time, the
 bands five runs of every notebook that trains, the comparison an hour of one core (it continues if
-it was interrupted).
+it was interrupted), the readers of sentences a quarter of one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,17 @@ def make_comparison() -> None:
         subprocess.run([sys.executable, str(ROOT / "scripts" / name)], check=True)
 
 
-MAKERS = {"tour": make_tour, "bands": make_bands, "comparison": make_comparison}
+def make_sentences() -> None:
+    """Train bags of words and encoders on pairs and orders of sentences."""
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "sentence_readers.py")], check=True)
+
+
+MAKERS = {
+    "tour": make_tour,
+    "bands": make_bands,
+    "comparison": make_comparison,
+    "sentences": make_sentences,
+}
 
 
 def main(names: list[str]) -> None:

@@ -22,7 +22,7 @@ from minillm.text.sentences import split_sentences
 from minillm.text.world import TinyWorld
 from minillm.text.world.corpus import is_world, parse_corpus
 from minillm.text.world.documents import split_of
-from minillm.text.world.floors import in_order_probability, mean, next_sentence_probability
+from minillm.text.world.floors import sentence_order_probability, mean, next_sentence_probability
 
 Floor = Callable[[TinyWorld, Sequence[str], HeldOut], Mapping[str, float]]
 N_PAIRS = 500  # of those the model judges: the exact answer to a pair takes milliseconds
@@ -109,7 +109,7 @@ def pairs_ceiling(
         return {}
     of_pair = {
         "next-sentence": next_sentence_probability,
-        "sentence-order": in_order_probability,
+        "sentence-order": sentence_order_probability,
     }[task]
     right = []
     for (a, i), (b, j), _ in draw_pairs(held_out.sentences, task)[:N_PAIRS]:

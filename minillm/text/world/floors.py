@@ -158,21 +158,15 @@ def next_sentence(
 def next_sentence_probability(
     exact: ExactModel, first: Sequence[str], second: Sequence[str]
 ) -> float:
-    """Return the probability that a sentence followed another, if half of such pairs are foreign.
+    """Return p(the second sentence follows the first | both), half of all pairs being such.
 
-    By Bayes' rule, of p(both are neighbors) and p(first, before some sentence) · p(second).
+    As in `next_sentence`: otherwise the second one is any sentence of another document.
     """
     windows = exact.windows
     n_one, n_two = windows.n_windows(1), windows.n_windows(2)
     together = windows.weight([first, second]) / n_two
     apart = windows.weight_before_another([first]) / n_two * windows.weight([second]) / n_one
     return together / (together + apart)
-
-
-def in_order_probability(exact: ExactModel, first: Sequence[str], second: Sequence[str]) -> float:
-    """Return the probability that two neighboring sentences stand in order, half being swapped."""
-    kept, swapped = exact.windows.weight([first, second]), exact.windows.weight([second, first])
-    return kept / (kept + swapped)
 
 
 def sentence_order(
@@ -187,9 +181,17 @@ def sentence_order(
     right = []
     for _ in range(n_pairs):
         _, first, second = pairs[rng.below(len(pairs))]
-        in_order = in_order_probability(exact, first, second)
+        in_order = sentence_order_probability(exact, first, second)
         right.append(max(in_order, 1 - in_order))
     return mean(right)
+
+
+def sentence_order_probability(
+    exact: ExactModel, first: Sequence[str], second: Sequence[str]
+) -> float:
+    """Return p(two adjacent sentences are shown in their order | both), half of all being so."""
+    kept, swapped = exact.windows.weight([first, second]), exact.windows.weight([second, first])
+    return kept / (kept + swapped)
 
 
 def _words(sentences: Sentences) -> list[str]:

@@ -66,6 +66,8 @@ class Windows:
             event: _Moves(*(np.array(column) for column in zip(*rows, strict=True)))
             for event, rows in arcs.items()
         }
+        # after 0, 1, … sentences: the states, and how many windows that is
+        self._after, self._n_windows = [self.visits], [float(self.visits.sum())]
         leaves = {event: tries.leaf() for event in arcs}
         self._event = {leaf: event for event, leaf in leaves.items()}
         self._root = tries.plant(
@@ -133,11 +135,11 @@ class Windows:
 
     def n_windows(self, n_sentences: int) -> float:
         """Return the mean number of windows of so many adjacent sentences in a document."""
-        states = self.visits
-        for _ in range(n_sentences):
-            told = [self._move(states, event) for event in self._moves if event != END]
-            states = np.sum(told, axis=0)
-        return float(states.sum())
+        while len(self._n_windows) <= n_sentences:
+            told = [self._move(self._after[-1], event) for event in self._moves if event != END]
+            self._after.append(np.sum(told, axis=0))
+            self._n_windows.append(float(self._after[-1].sum()))
+        return self._n_windows[n_sentences]
 
     def bits(self, sentences: Sequence[Sentence]) -> float:
         """Return −log2 p of a window chosen uniformly among those of as many sentences.
