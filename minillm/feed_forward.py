@@ -28,7 +28,7 @@ def relu_squared(x: Tensor) -> Tensor:
     return F.relu(x).square()
 
 
-_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "relu": F.relu,
@@ -64,7 +64,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (..., C) to (..., C)."""
-        return self.down(_ACTIVATIONS[self.activation](self.up(x)))
+        return self.down(ACTIVATIONS[self.activation](self.up(x)))
 
 
 class SwiGLU(nn.Module):
@@ -113,7 +113,7 @@ def make_feed_forward(
     """
     if kind == "swiglu":
         return SwiGLU(d_model, d_ff, use_bias=use_bias)
-    if kind not in _ACTIVATIONS:
-        known = ", ".join(_ACTIVATIONS)
+    if kind not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
         raise ConfigError(f"feed_forward must be {known} or swiglu, got {kind!r}")
     return FeedForward(d_model, d_ff, use_bias=use_bias, activation=kind)
