@@ -20,6 +20,7 @@ from minillm.checkpoint import load_weights, model_tensors
 from minillm.errors import CheckpointError, ConfigError
 from minillm.interop import bert, gpt2
 from minillm.interop.names import to_ours, to_theirs
+from minillm.interop.tokenizer_files import read_tokenizer, save_tokenizer
 from minillm.models.base import Model
 from minillm.models.decoder import Decoder
 from minillm.models.encoder import Encoder
@@ -28,15 +29,19 @@ from minillm.tokenizers.base import Tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel  # pyright: ignore[reportMissingImports]
 
+__all__ = ["ARCHITECTURES", "from_transformers", "read_tokenizer", "to_transformers"]
+
 ARCHITECTURES: Mapping[str, ModuleType] = {module.MODEL_TYPE: module for module in (bert, gpt2)}
 _CLASSES = {bert.CONFIG: Encoder, gpt2.CONFIG: Decoder}
 
 
-def from_transformers(source: Path | str | PreTrainedModel) -> Model:
+def from_transformers(source: Path | str | PreTrainedModel, *, fresh_heads: bool = False) -> Model:
     """Build our model with the weights of one of theirs.
 
     Args:
         source: a directory as their ``save_pretrained`` writes it, or a model of theirs.
+        fresh_heads: give a bare model (``BertModel``) untrained heads instead of refusing it;
+            what it predicts means nothing before it is trained.
 
     Returns:
         An ``Encoder`` (BERT) or a ``Decoder`` (GPT-2), in evaluation mode, in the dtype of the
@@ -61,10 +66,13 @@ def from_transformers(source: Path | str | PreTrainedModel) -> Model:
         ours = module.read_config(config, frozenset(tensors))
     except KeyError as error:
         raise CheckpointError(f"the config.json of {name} lacks {error}") from error
-    named = to_ours(tensors, module.name_table(ours), source=name)
+    except TypeError as error:
+        raise CheckpointError(f"the config.json of {name} is damaged: {error}") from error
+    table = module.name_table(ours)
+    named = to_ours(tensors, table, source=name, may_lack_heads=fresh_heads)
     model = _CLASSES[module.CONFIG](ours)
     model.to(next(iter(named.values())).dtype)
-    load_weights(model, named)
+    load_weights(model, (model_tensors(model) | named) if fresh_heads else named)
     return model.eval()
 
 
@@ -103,26 +111,14 @@ def to_transformers(model: Model, directory: Path | str, *, tokenizer: Tokenizer
     folder.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     _write_json(folder / "config.json", about | config)
-    tokenizer.save(folder / "tokenizer.json")
-    _write_json(folder / "tokenizer_config.json", _tokenizer_config(tokenizer, model))
+    save_tokenizer(
+        tokenizer,
+        folder,
+        context_length=model.config.context_length,
+        model_inputs=module.MODEL_INPUTS,
+        frame=module.FRAME,
+    )
     return folder
-
-
-def _tokenizer_config(tokenizer: Tokenizer, model: Model) -> dict[str, Any]:
-    """Say which class reads ``tokenizer.json`` and what the special tokens are called."""
-    names = {token_id: token for token, token_id in tokenizer.special_tokens.items()}
-    roles = ("bos", "eos", "pad", "unk", "mask", "cls", "sep")
-    tokens = {}
-    for role in roles:
-        token_id = getattr(tokenizer, f"{role}_id", None)
-        if token_id is not None and token_id in names:
-            tokens[f"{role}_token"] = names[token_id]
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": model.config.context_length,
-        "clean_up_tokenization_spaces": False,
-        **tokens,
-    }
 
 
 def _read_directory(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -131,20 +127,37 @@ def _read_directory(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{folder} is no directory: give one that save_pretrained wrote (config.json and "
             "model.safetensors); nothing is downloaded"
         )
-    weights = folder / "model.safetensors"
-    if not weights.exists():
-        pickled = (folder / "pytorch_model.bin").exists()
-        hint = (
-            "its weights are pickled, which may run code: save it again with save_pretrained"
-            if pickled
-            else "it holds no model.safetensors"
-        )
-        raise ConfigError(f"{folder} cannot be read: {hint}")
     try:
+        files = _weight_files(folder)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return config, safetensors.torch.load_file(weights)
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        tensors: dict[str, Tensor] = {}
+        for path in files:
+            tensors |= safetensors.torch.load_file(path)
+    except ConfigError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{folder} cannot be read: its config.json is no object")
+    return config, tensors
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Return the file of the weights, or all of them where a large model is kept in several."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return [folder / Path(name).name for name in sorted(set(names))]
+    weights = folder / "model.safetensors"
+    if weights.exists():
+        return [weights]
+    pickled = (folder / "pytorch_model.bin").exists()
+    hint = (
+        "its weights are pickled, which may run code: save it again with save_pretrained"
+        if pickled
+        else "it holds no model.safetensors"
+    )
+    raise ConfigError(f"{folder} cannot be read: {hint}")
 
 
 def _module_of(config: Mapping[str, Any], name: str) -> ModuleType:

@@ -30,6 +30,7 @@ __all__ = [
     "UnigramTokenizer",
     "WordPieceTokenizer",
     "load_tokenizer",
+    "tokenizer_from_json",
     "train_tokenizer",
 ]
 
@@ -99,11 +100,29 @@ def load_tokenizer(path: Path | str, *, fast: bool = True) -> Tokenizer:
     if not path.is_file():
         raise ConfigError(f"{path} does not exist; it should be a saved tokenizer.json")
     text = path.read_text(encoding="utf-8", errors="replace")
-    contents = from_json(text, source=str(path))
+    return tokenizer_from_json(text, source=str(path), fast=fast)
+
+
+def tokenizer_from_json(text: str, *, source: str, fast: bool = True) -> Tokenizer:
+    """Make a tokenizer from what ``Tokenizer.to_json`` returned.
+
+    Args:
+        text: the JSON.
+        source: where it comes from, for messages.
+        fast: as ``load_tokenizer``.
+
+    Raises:
+        DataError: it is damaged or was not written by minillm.
+
+    Example:
+        >>> tokenizer_from_json(ByteTokenizer().to_json(), source="here").vocab_size
+        260
+    """
+    contents = from_json(text, source=source)
     try:
         return _rebuilt(contents, fast=fast)
     except ConfigError as error:  # the file is at fault, not who reads it
-        raise DataError(f"{path} is not a tokenizer.json written by minillm: {error}") from error
+        raise DataError(f"{source} is not a tokenizer.json written by minillm: {error}") from error
 
 
 def _rebuilt(contents: Merges | WordPieces | ScoredPieces, *, fast: bool) -> Tokenizer:
