@@ -15,6 +15,7 @@ from minillm.tokenizers.fast import FastTokenizer, FastUnigram, FastWordPiece
 from minillm.tokenizers.tokenizer_json import Merges, ScoredPieces, WordPieces, from_json
 from minillm.tokenizers.unigram import UnigramTokenizer
 from minillm.tokenizers.wordpiece import BERT_SPECIAL_TOKENS, WordPieceTokenizer
+from minillm.tokenizers.words import Words, word_starts
 
 __all__ = [
     "BERT_SPECIAL_TOKENS",
@@ -29,9 +30,11 @@ __all__ = [
     "TokenizerKind",
     "UnigramTokenizer",
     "WordPieceTokenizer",
+    "Words",
     "load_tokenizer",
     "tokenizer_from_json",
     "train_tokenizer",
+    "word_starts",
 ]
 
 
