@@ -1,7 +1,14 @@
 """Immutable, validated configurations; they know numbers and words, never tensors."""
 
 from minillm.config.bidirectional import BidirectionalConfig
-from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
+from minillm.config.commands import (
+    EvaluateConfig,
+    ExportConfig,
+    GenerateConfig,
+    ImportConfig,
+    PretrainConfig,
+    TourConfig,
+)
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
 from minillm.config.families import FAMILIES, find_family
@@ -17,7 +24,9 @@ __all__ = [
     "DecoderConfig",
     "EncoderConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "GenerateConfig",
+    "ImportConfig",
     "NeuralNgramConfig",
     "NgramConfig",
     "NormPosition",

@@ -29,7 +29,13 @@ from minillm.tokenizers.base import Tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel  # pyright: ignore[reportMissingImports]
 
-__all__ = ["ARCHITECTURES", "from_transformers", "read_tokenizer", "to_transformers"]
+__all__ = [
+    "ARCHITECTURES",
+    "check_new",
+    "from_transformers",
+    "read_tokenizer",
+    "to_transformers",
+]
 
 ARCHITECTURES: Mapping[str, ModuleType] = {module.MODEL_TYPE: module for module in (bert, gpt2)}
 _CLASSES = {bert.CONFIG: Encoder, gpt2.CONFIG: Decoder}
@@ -95,8 +101,7 @@ def to_transformers(model: Model, directory: Path | str, *, tokenizer: Tokenizer
         ``to_transformers(model, "exported/", tokenizer=tokenizer)``
     """
     folder = Path(directory)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} must be a new or empty directory")
+    check_new(folder)
     module = _module_for(model)
     special_ids = {
         f"{name}_token_id": getattr(tokenizer, f"{name}_id") for name in ("bos", "eos", "pad")
@@ -119,6 +124,16 @@ def to_transformers(model: Model, directory: Path | str, *, tokenizer: Tokenizer
         frame=module.FRAME,
     )
     return folder
+
+
+def check_new(folder: Path) -> None:
+    """Refuse to write into a directory that holds something.
+
+    Raises:
+        ConfigError: it does, or it is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder} must be a new or empty directory")
 
 
 def _read_directory(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

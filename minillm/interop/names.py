@@ -113,7 +113,7 @@ def _refusal(problems: Mapping[str, list[str]], table: NameTable, *, source: str
         return (
             f"{source} is a bare model without the heads that minillm needs (missing: "
             f"{', '.join(missing)}): save it as {table.with_heads}, or ask for fresh, untrained "
-            "heads (fresh_heads=True)"
+            "heads (fresh_heads=True, --fresh-heads)"
         )
     parts = [f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names]
     return f"{source} has other tensors than its config says: {'; '.join(parts)}"
