@@ -18,7 +18,7 @@ from torch import Tensor
 
 from minillm.checkpoint import load_weights, model_tensors
 from minillm.errors import CheckpointError, ConfigError
-from minillm.interop import bert, gpt2
+from minillm.interop import bert, gpt2, llama
 from minillm.interop.names import to_ours, to_theirs
 from minillm.interop.tokenizer_files import read_tokenizer, save_tokenizer
 from minillm.models.base import Model
@@ -37,7 +37,9 @@ __all__ = [
     "to_transformers",
 ]
 
-ARCHITECTURES: Mapping[str, ModuleType] = {module.MODEL_TYPE: module for module in (bert, gpt2)}
+ARCHITECTURES: Mapping[str, ModuleType] = {
+    module.MODEL_TYPE: module for module in (bert, gpt2, llama)
+}
 _CLASSES = {bert.CONFIG: Encoder, gpt2.CONFIG: Decoder}
 
 
@@ -50,8 +52,8 @@ def from_transformers(source: Path | str | PreTrainedModel, *, fresh_heads: bool
             what it predicts means nothing before it is trained.
 
     Returns:
-        An ``Encoder`` (BERT) or a ``Decoder`` (GPT-2), in evaluation mode, in the dtype of the
-        source.
+        An ``Encoder`` (BERT) or a ``Decoder`` (GPT-2, Llama), in evaluation mode, in the dtype of
+        the source.
 
     Raises:
         ConfigError: there is no such directory, or it is no model of theirs.
@@ -86,7 +88,7 @@ def to_transformers(model: Model, directory: Path | str, *, tokenizer: Tokenizer
     """Write our model as a directory that their ``AutoModel`` and ``AutoTokenizer`` open.
 
     Args:
-        model: an ``Encoder``, or a ``Decoder`` that is a GPT-2.
+        model: an ``Encoder``, or a ``Decoder`` that is a GPT-2 or a Llama.
         directory: new or empty.
         tokenizer: of the model.
 
@@ -185,12 +187,16 @@ def _module_of(config: Mapping[str, Any], name: str) -> ModuleType:
 
 
 def _module_for(model: Model) -> ModuleType:
-    for module in ARCHITECTURES.values():
-        if type(model.config) is module.CONFIG:
-            return module
-    raise CheckpointError(
-        f"Transformers has no {type(model).__name__}: minillm writes {', '.join(ARCHITECTURES)}"
-    )
+    config = model.config
+    modules = [module for module in ARCHITECTURES.values() if type(config) is module.CONFIG]
+    if not modules:
+        raise CheckpointError(
+            f"Transformers has no {type(model).__name__}: minillm writes {', '.join(ARCHITECTURES)}"
+        )
+    if len(modules) == 1:
+        return modules[0]
+    fitting = [module for module in modules if config.positions == module.POSITIONS]
+    return (fitting or modules)[0]  # where none fits, it says which parts are others
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

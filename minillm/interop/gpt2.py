@@ -11,6 +11,7 @@ from minillm.interop.names import Entry, NameTable, in_layers, linear
 
 MODEL_TYPE = "gpt2"
 CONFIG = DecoderConfig
+POSITIONS = "learned"  # tells a GPT-2 from other decoders
 MODEL_INPUTS = ("input_ids", "attention_mask")
 FRAME = ("text",)
 ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu"}  # theirs → ours

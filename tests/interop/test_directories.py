@@ -9,11 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from minillm.config import DecoderConfig
 from minillm.errors import CheckpointError, ConfigError
 from minillm.interop import from_transformers, to_transformers
 from minillm.interop.verifying import require_transformers, verify_export
-from minillm.models.decoder import Decoder
 from minillm.tokenizers import ByteTokenizer
 
 
@@ -166,10 +164,13 @@ def test_what_is_no_model_of_theirs_is_refused(gpt2, tmp_path):
         to_transformers(gpt2, folder, tokenizer=ByteTokenizer())
 
 
-def test_a_llama_is_not_written_as_a_gpt2(tmp_path):
-    llama = Decoder(DecoderConfig.llama(vocab_size=263, d_model=18, n_heads=3, n_layers=1))
-    with pytest.raises(CheckpointError, match="only a GPT-2 can be written as one"):
-        to_transformers(llama, tmp_path / "exported", tokenizer=ByteTokenizer())
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [({"positions": "sinusoidal"}, "positions"), ({"norm": "rms_norm"}, "norm")],
+)
+def test_a_decoder_that_is_no_gpt2_is_not_written_as_one(changes, part, make_gpt2, tmp_path):
+    with pytest.raises(CheckpointError, match=f"only a GPT-2 .* has other parts: {part}"):
+        to_transformers(make_gpt2(**changes), tmp_path / "exported", tokenizer=ByteTokenizer())
     assert not (tmp_path / "exported").exists()
 
 

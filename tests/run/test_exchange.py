@@ -40,16 +40,24 @@ def gpt(run):
     return result.out
 
 
-def test_a_run_goes_there_and_comes_back_the_same(gpt, corpus, tmp_path, capsys):
-    facts = told(capsys, "export", "--checkpoint", gpt, "--out", tmp_path / "theirs")
-    assert facts["architecture"] == "GPT2LMHeadModel"
+@pytest.mark.parametrize(
+    ("model", "d_ff", "architecture"),
+    [("gpt", 24, "GPT2LMHeadModel"), ("llama", 16, "LlamaForCausalLM")],
+)
+def test_a_run_goes_there_and_comes_back_the_same(
+    model, d_ff, architecture, run, corpus, tmp_path, capsys
+):
+    run_folder = run(model=model, steps=2, warmup_steps=1)[0].out
+    facts = told(capsys, "export", "--checkpoint", run_folder, "--out", tmp_path / "theirs")
+    assert facts["architecture"] == architecture
     back = told(capsys, "import", tmp_path / "theirs", "--out", tmp_path / "back")
-    before, after = load_model(gpt), load_model(tmp_path / "back")
-    assert (back["objective"], back["model"]) == ("causal", "gpt")
+    before, after = load_model(run_folder), load_model(tmp_path / "back")
+    assert (back["objective"], back["model"]) == ("causal", model)
     assert back["n_parameters"] == facts["n_parameters"] == before.model.n_parameters()
-    written_out = {"d_ff": 24}  # 4 d_model, which the run left open
-    expected = before.description["architecture"] | written_out
+    written_out = {"d_ff": d_ff, "n_kv_heads": after.model.config.n_kv_heads}  # the run left both
+    expected = before.description["architecture"] | written_out  # open
     assert after.description["architecture"] == expected
+    assert after.model.config.kv_heads == before.model.config.kv_heads
     for name, parameter in before.model.named_parameters():
         assert torch.equal(parameter, after.model.get_parameter(name))
     for command in (
@@ -59,7 +67,7 @@ def test_a_run_goes_there_and_comes_back_the_same(gpt, corpus, tmp_path, capsys)
         name, *options = command
         answers = [
             told(capsys, name, "--checkpoint", folder, *options)
-            for folder in (gpt, tmp_path / "back")
+            for folder in (run_folder, tmp_path / "back")
         ]
         assert answers[0] == answers[1], name
     assert "name the text with --corpus" in refused(
