@@ -72,7 +72,8 @@ def verify_export(model: Model, directory: Path | str, *, tokenizer: Tokenizer) 
     generator = torch.Generator().manual_seed(0)
     shape = (2, min(64, model.config.context_length))
     token_ids = torch.randint(model.config.vocab_size, shape, generator=generator)
-    out = theirs(input_ids=token_ids)
+    given = [token_ids, token_ids.flip(1)][: 2 if theirs.config.is_encoder_decoder else 1]
+    out = theirs(**dict(zip(("input_ids", "decoder_input_ids"), given, strict=False)))
     expected = out.logits if "logits" in out else out.prediction_logits
-    scores = model.eval()(token_ids)
+    scores = model.eval()(*given)
     return float((scores - expected).abs().max() / expected.abs().max())

@@ -16,8 +16,15 @@ from minillm.training import train
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("feed_forward", ["gelu", "relu", "gelu_tanh"])
+@pytest.mark.parametrize(
+    ("feed_forward", "dtype"),
+    [
+        ("gelu", torch.float32),
+        ("gelu", torch.float64),
+        ("relu", torch.float32),
+        ("gelu_tanh", torch.float64),
+    ],
+)
 def test_bert_gives_the_same_scores_losses_and_gradients(
     make_bert, batch, opened, dtype, feed_forward
 ):

@@ -8,7 +8,7 @@ import torch
 
 from minillm.errors import ConfigError, DataError
 from minillm.interop import from_transformers, read_tokenizer, to_transformers
-from minillm.tokenizers import TOKENIZER_KINDS, train_tokenizer
+from minillm.tokenizers import TOKENIZER_KINDS, load_tokenizer, train_tokenizer
 
 TEXTS = (
     "The cat sees the red house.",
@@ -56,6 +56,7 @@ def test_their_tokenizer_gives_our_ids(kind, tokenizers_of_ours, transformers, e
             assert getattr(theirs, f"{role}_token_id") == getattr(tokenizer, f"{role}_id"), role
         assert theirs.model_max_length == 97
         assert read_tokenizer(folder).to_json() == tokenizer.to_json()
+        assert load_tokenizer(folder).to_json() == tokenizer.to_json()
 
 
 def test_a_pair_has_segments_as_bert_has_them(tokenizers_of_ours, transformers, exported):
