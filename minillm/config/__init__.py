@@ -4,6 +4,7 @@ from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
+from minillm.config.encoder_decoder import EncoderDecoderConfig
 from minillm.config.families import FAMILIES, find_family
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
@@ -16,6 +17,7 @@ __all__ = [
     "CellKind",
     "DecoderConfig",
     "EncoderConfig",
+    "EncoderDecoderConfig",
     "EvaluateConfig",
     "GenerateConfig",
     "NeuralNgramConfig",

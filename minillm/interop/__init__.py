@@ -18,18 +18,19 @@ from torch import Tensor
 
 from minillm.checkpoint import load_weights, model_tensors
 from minillm.errors import CheckpointError, ConfigError
-from minillm.interop import bert, gpt2
+from minillm.interop import bert, gpt2, t5
 from minillm.interop.names import to_ours, to_theirs
 from minillm.models.base import Model
 from minillm.models.decoder import Decoder
 from minillm.models.encoder import Encoder
+from minillm.models.encoder_decoder import EncoderDecoder
 from minillm.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel  # pyright: ignore[reportMissingImports]
 
-ARCHITECTURES: Mapping[str, ModuleType] = {module.MODEL_TYPE: module for module in (bert, gpt2)}
-_CLASSES = {bert.CONFIG: Encoder, gpt2.CONFIG: Decoder}
+ARCHITECTURES: Mapping[str, ModuleType] = {module.MODEL_TYPE: module for module in (bert, gpt2, t5)}
+_CLASSES = {bert.CONFIG: Encoder, gpt2.CONFIG: Decoder, t5.CONFIG: EncoderDecoder}
 
 
 def from_transformers(source: Path | str | PreTrainedModel) -> Model:
@@ -39,8 +40,8 @@ def from_transformers(source: Path | str | PreTrainedModel) -> Model:
         source: a directory as their ``save_pretrained`` writes it, or a model of theirs.
 
     Returns:
-        An ``Encoder`` (BERT) or a ``Decoder`` (GPT-2), in evaluation mode, in the dtype of the
-        source.
+        An ``Encoder`` (BERT), a ``Decoder`` (GPT-2) or an ``EncoderDecoder`` (T5), in evaluation
+        mode, in the dtype of the source.
 
     Raises:
         ConfigError: there is no such directory, or it is no model of theirs.
@@ -58,7 +59,7 @@ def from_transformers(source: Path | str | PreTrainedModel) -> Model:
         name = type(source).__name__
     module = _module_of(config, name)
     try:
-        ours = module.read_config(config, frozenset(tensors))
+        ours = module.read_config(config, tensors)
     except KeyError as error:
         raise CheckpointError(f"the config.json of {name} lacks {error}") from error
     named = to_ours(tensors, module.name_table(ours), source=name)
@@ -72,7 +73,7 @@ def to_transformers(model: Model, directory: Path | str, *, tokenizer: Tokenizer
     """Write our model as a directory that their ``AutoModel`` and ``AutoTokenizer`` open.
 
     Args:
-        model: an ``Encoder``, or a ``Decoder`` that is a GPT-2.
+        model: an ``Encoder``, a ``Decoder`` that is a GPT-2, or an ``EncoderDecoder`` that is a T5.
         directory: new or empty.
         tokenizer: of the model.
 

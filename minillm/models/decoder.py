@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from minillm.attention import AttentionBackend, check_backend
-from minillm.blocks import KVCache, TransformerBlock, recorded_weights
+from minillm.blocks import TransformerBlock, recorded_weights
 from minillm.config import DecoderConfig
+from minillm.kv_cache import KVCache
 from minillm.linear import Linear
 from minillm.masking import causal_mask, combine_masks, document_mask, padding_mask
 from minillm.models.scoring import HiddenLanguageModel
