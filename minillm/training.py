@@ -3,7 +3,8 @@
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -22,11 +23,12 @@ class StepResult(NamedTuple):
     grad_norm: float  # before clipping
     learning_rate: float
     n_tokens: int  # read in this step, padding included
+    weights: Mapping[str, float] = MappingProxyType({})  # of the heads, 1 where none is given
 
     @property
     def loss(self) -> float:
-        """Sum of the heads' losses: what the gradient belongs to."""
-        return sum(self.losses.values())
+        """Weighted sum of the heads' losses: what the gradient belongs to."""
+        return sum(self.weights.get(name, 1.0) * loss for name, loss in self.losses.items())
 
 
 def train(
@@ -38,6 +40,7 @@ def train(
     learning_rate: Callable[[int], float] | None = None,
     first_step: int = 1,
     autocast_dtype: torch.dtype | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Iterator[StepResult]:
     """Yield one result per optimizer update; each step is a list of micro-batches.
 
@@ -53,6 +56,7 @@ def train(
             keeps the optimizer's own.
         first_step: number of the first step, larger than 1 when a run continues.
         autocast_dtype: number format of the matrix products (weights stay float32), or ``None``.
+        weights: how much each head's loss counts in the gradient; 1 where none is given.
 
     Raises:
         NumericalError: before the update, if a loss or the gradient is not finite.
@@ -71,13 +75,14 @@ def train(
         >>> results[-1].loss < results[0].loss
         True
     """
+    weights = weights or {}
     for step, micro_batches in enumerate(steps, start=first_step):
         if not micro_batches:
             raise ValueError(f"step {step} has no micro-batch")
         if learning_rate is not None:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step)
-        losses = _accumulate_gradients(model, optimizer, micro_batches, autocast_dtype)
+        losses = _accumulate_gradients(model, optimizer, micro_batches, autocast_dtype, weights)
         grad_norm = clip_gradients(model.parameters(), max_grad_norm).item()
         if not all(map(math.isfinite, [grad_norm, *losses.values()])):
             raise NumericalError(
@@ -87,7 +92,7 @@ def train(
         optimizer.step()
         rate = optimizer.param_groups[0]["lr"]
         n_tokens = sum(batch.inputs.numel() for batch in micro_batches)
-        yield StepResult(step, losses, grad_norm, rate, n_tokens)
+        yield StepResult(step, losses, grad_norm, rate, n_tokens, weights)
 
 
 def _accumulate_gradients(
@@ -95,6 +100,7 @@ def _accumulate_gradients(
     optimizer: torch.optim.Optimizer,
     micro_batches: Sequence[Batch],
     autocast_dtype: torch.dtype | None,
+    weights: Mapping[str, float],
 ) -> dict[str, float]:
     """Leave the gradient of the step's exact mean losses in the parameters; return the losses."""
     model.train()
@@ -112,7 +118,8 @@ def _accumulate_gradients(
         if sums.keys() != count.keys():
             raise ValueError(f"the model sums losses of {[*sums]}, the batch counts {[*count]}")
         means = {name: loss_sum / max(totals[name], 1) for name, loss_sum in sums.items()}
-        torch.stack(list(means.values())).sum().backward()
+        weighted = [weights.get(name, 1.0) * mean for name, mean in means.items()]
+        torch.stack(weighted).sum().backward()
         for name, mean in means.items():
             losses[name] += mean.item()
     return losses

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.errors import ConfigError
+from minillm.tokenizers import Tokenizer, Words
+
+MaskingUnit = Literal["tokens", "words", "spans"]
+UNITS = get_args(MaskingUnit)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +45,74 @@ class Masking:
         first, end = self.ordinary_ids
         if not 0 <= first < end:
             raise ConfigError(f"ordinary_ids must be a range of ids, got {self.ordinary_ids}")
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, **changes: float) -> Masking:
+        """Return BERT's masking with the ids of a tokenizer.
+
+        Args:
+            tokenizer: any; its longest run of ids without special tokens is what a random token is
+                drawn from.
+            changes: other fields than the ids.
+
+        Example:
+            >>> from minillm.tokenizers import ByteTokenizer
+            >>> masking = Masking.of(ByteTokenizer(), rate=0.3)
+            >>> masking.mask_id, masking.ordinary_ids
+            (259, (0, 256))
+        """
+        marks = [-1, *sorted(tokenizer.special_tokens.values()), tokenizer.vocab_size]
+        runs = [(left + 1, right) for left, right in pairwise(marks)]
+        longest = max(runs, key=lambda run: run[1] - run[0])
+        return cls(mask_id=tokenizer.mask_id, ordinary_ids=longest, **changes)
+
+
+class Masker:
+    """Masked language modeling of a tokenizer's texts, chosen once and applied to every batch.
+
+    Args:
+        tokenizer: which tokens are special, and which form a word.
+        unit: what is chosen: single ``"tokens"``, whole ``"words"`` (BERT's later models) or
+            ``"spans"`` (SpanBERT).
+        changes: fields of ``Masking``, such as ``rate=0.3``.
+
+    Example:
+        >>> from minillm.tokenizers import ByteTokenizer
+        >>> masker = Masker(ByteTokenizer(), rate=1.0, mask_share=1.0, random_share=0.0)
+        >>> masker(torch.tensor([[256, 72, 105, 257]]), torch.Generator()).inputs.tolist()
+        [[256, 259, 259, 257]]
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, *, unit: MaskingUnit = "tokens", **changes: float
+    ) -> None:
+        if unit not in UNITS:
+            raise ConfigError(f"unit must be one of {', '.join(UNITS)}, got {unit!r}")
+        self.masking, self.unit = Masking.of(tokenizer, **changes), unit
+        self.words = Words(tokenizer)
+        self._is_special = torch.zeros(tokenizer.vocab_size, dtype=torch.bool)
+        self._is_special[list(tokenizer.special_tokens.values())] = True
+
+    def maskable(self, token_ids: Tensor) -> Tensor:
+        """Say where a token may be hidden, (B, T) bool: neither padding nor another special one."""
+        return ~self._is_special[token_ids]
+
+    def __call__(self, token_ids: Tensor, generator: torch.Generator) -> Batch:
+        """Hide tokens of (B, T) ids; inputs and targets, (B, T) both."""
+        options: dict[str, Any] = {
+            "masking": self.masking,
+            "maskable": self.maskable(token_ids),
+        }
+        if self.unit == "spans":
+            return span_masked_batch(token_ids, generator, **options)
+        if self.unit == "words":
+            options["word_ids"] = self.words.ids(token_ids)
+        return masked_batch(token_ids, generator, **options)
+
+    def also(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Hide tokens of a batch that has another task already, such as judging a pair."""
+        hidden = self(batch.inputs, generator)
+        return replace(batch, inputs=hidden.inputs, targets=hidden.targets)
 
 
 def masked_batch(

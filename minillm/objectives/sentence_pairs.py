@@ -178,13 +178,28 @@ def _foreign_sentence(
     for _ in range(N_ATTEMPTS):
         other = int(torch.randint(len(documents) - 1, (), generator=generator))
         document = documents[other + (other >= own)]
+        if same_sentences(document, documents[own]):
+            continue  # a copy, or the same one again in a batch larger than the corpus
         sentence = document[int(torch.randint(len(document), (), generator=generator))]
         if list(sentence) != list(true_next):
             return sentence
     raise DataError(
-        "every other document has only the true next sentence: there is no negative; the corpus "
-        "holds copies of one document"
+        "no other document of the batch has a sentence but the true next one: there is no "
+        "negative; the corpus holds copies of one document, or --batch-size is too small"
     )
+
+
+def same_sentences(document: Sequence[Sentence], other: Sequence[Sentence]) -> bool:
+    """Tell whether two documents say the same, sentence by sentence.
+
+    Example:
+        >>> same_sentences([[5], [6, 7]], [(5,), (6, 7)])
+        True
+    """
+    if document is other:
+        return True
+    pairs = zip(document, other, strict=False)
+    return len(document) == len(other) and all(list(a) == list(b) for a, b in pairs)
 
 
 def _padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:

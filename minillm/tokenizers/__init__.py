@@ -16,6 +16,7 @@ from minillm.tokenizers.sentinels import SENTINEL_TOKENS, sentinel_ids
 from minillm.tokenizers.tokenizer_json import Merges, ScoredPieces, WordPieces, from_json
 from minillm.tokenizers.unigram import UnigramTokenizer
 from minillm.tokenizers.wordpiece import BERT_SPECIAL_TOKENS, WordPieceTokenizer
+from minillm.tokenizers.words import Words, word_starts
 
 __all__ = [
     "BERT_SPECIAL_TOKENS",
@@ -31,9 +32,11 @@ __all__ = [
     "TokenizerKind",
     "UnigramTokenizer",
     "WordPieceTokenizer",
+    "Words",
     "load_tokenizer",
     "sentinel_ids",
     "train_tokenizer",
+    "word_starts",
 ]
 
 
