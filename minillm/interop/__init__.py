@@ -59,7 +59,7 @@ def from_transformers(source: Path | str | PreTrainedModel) -> Model:
         name = type(source).__name__
     module = _module_of(config, name)
     try:
-        ours = module.read_config(config, tensors)
+        ours = module.read_config(config, _own_names(module, tensors))
     except KeyError as error:
         raise CheckpointError(f"the config.json of {name} lacks {error}") from error
     named = to_ours(tensors, module.name_table(ours), source=name)
@@ -146,6 +146,11 @@ def _read_directory(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return config, safetensors.torch.load_file(weights)
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be read: {error}") from error
+
+
+def _own_names(module: ModuleType, tensors: Mapping[str, Tensor]) -> frozenset[str]:
+    """Name the tensors, for an architecture that is told by them without copies of others."""
+    return getattr(module, "own_names", frozenset)(tensors)
 
 
 def _module_of(config: Mapping[str, Any], name: str) -> ModuleType:

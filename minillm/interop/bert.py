@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from minillm.config import EncoderConfig
@@ -57,7 +57,7 @@ def class_name(config: EncoderConfig) -> str:
     return "BertForPreTraining" if config.has_next_sentence_head else "BertForMaskedLM"
 
 
-def read_config(theirs: Mapping[str, Any], names: Collection[str]) -> EncoderConfig:
+def read_config(theirs: Mapping[str, Any], names: frozenset[str]) -> EncoderConfig:
     """Return our architecture for their ``config.json``.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from minillm.config import DecoderConfig
@@ -49,7 +49,7 @@ def class_name(config: DecoderConfig) -> str:
     return "GPT2LMHeadModel"
 
 
-def read_config(theirs: Mapping[str, Any], names: Collection[str]) -> DecoderConfig:
+def read_config(theirs: Mapping[str, Any], names: frozenset[str]) -> DecoderConfig:
     """Return our architecture for their ``config.json``.
 
     Raises:

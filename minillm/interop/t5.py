@@ -14,6 +14,8 @@ from minillm.interop.names import Entry, NameTable, in_layers
 
 MODEL_TYPE = "t5"
 CONFIG = EncoderDecoderConfig
+MODEL_INPUTS = ("input_ids", "attention_mask")
+FRAME = ("text", "eos")
 FEED_FORWARDS = {  # theirs → ours; their "gated-gelu" is the tanh approximation
     "relu": "relu",
     "gelu": "gelu",
@@ -81,16 +83,26 @@ def class_name(config: EncoderDecoderConfig) -> str:
     return "T5ForConditionalGeneration"
 
 
-def read_config(theirs: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> EncoderDecoderConfig:
+def own_names(tensors: Mapping[str, Tensor]) -> frozenset[str]:
+    """Name the tensors, without an output matrix that equals the shared embedding.
+
+    Transformers 5 sets ``tie_word_embeddings`` of every T5 to true, whatever the file holds: only
+    the tensors tell.
+    """
+    head, shared = tensors.get("lm_head.weight"), tensors.get("shared.weight")
+    is_copy = head is not None and shared is not None and torch.equal(head, shared)
+    return frozenset(tensors) - ({"lm_head.weight"} if is_copy else set())
+
+
+def read_config(theirs: Mapping[str, Any], names: frozenset[str]) -> EncoderDecoderConfig:
     """Return our architecture for their ``config.json``.
 
-    Whether the output matrix is tied is asked of the tensors: Transformers 5 sets
-    ``tie_word_embeddings`` of every T5 to true, whatever the file holds, and keeps what it said
-    once, whether the output is scaled, in ``scale_decoder_outputs``.
+    Whether the output is scaled is what ``tie_word_embeddings`` said in older files; Transformers
+    5 keeps it in ``scale_decoder_outputs``.
 
     Args:
         theirs: the parsed file.
-        tensors: the weights.
+        names: of ``own_names``, which tell whether the output matrix is tied.
 
     Raises:
         CheckpointError: it asks for what our model does not have.
@@ -100,8 +112,6 @@ def read_config(theirs: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Enc
         raise CheckpointError(
             f"feed_forward_proj must be one of {list(FEED_FORWARDS)}, got {kind!r}"
         )
-    head, shared = tensors.get("lm_head.weight"), tensors.get("shared.weight")
-    is_tied = head is None or (shared is not None and torch.equal(head, shared))
     is_scaled = theirs.get("scale_decoder_outputs", theirs.get("tie_word_embeddings", True))
     return EncoderDecoderConfig.t5(
         vocab_size=theirs["vocab_size"],
@@ -116,7 +126,7 @@ def read_config(theirs: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Enc
         n_buckets=theirs.get("relative_attention_num_buckets", 32),
         max_distance=theirs.get("relative_attention_max_distance", 128),
         feed_forward=FEED_FORWARDS[kind],
-        tie_embeddings=is_tied,
+        tie_embeddings="lm_head.weight" not in names,
         scale_output=is_scaled,
         dropout=theirs.get("dropout_rate", 0.1),
     )
