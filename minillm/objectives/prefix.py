@@ -23,9 +23,10 @@ def prefix_batch(
     """Cut each window at a random place: the first part is given, the second is predicted.
 
     Raffel et al. 2020 (§3.2.1, arXiv:1910.10683): a decoder with full attention within the prefix
-    does an encoder's work with one stack; for a text without a task the place of the cut is drawn
-    uniformly, as in Liu et al. 2018. Only the tokens after the prefix are scored: inside it every
-    token is seen by all, also by the position that would predict it.
+    does an encoder's work with one stack, as Liu et al. 2018 (arXiv:1801.10198) put source and
+    target into one. A text without a task is cut at a place drawn uniformly. Only the tokens after
+    the prefix are scored: inside it every token is seen by all, also by the position that would
+    predict it.
 
     Args:
         token_ids: (B, T + 1) int64.
