@@ -13,7 +13,12 @@ from minillm.interop import from_transformers, to_transformers
 from minillm.interop.names import to_theirs
 from minillm.interop.t5 import name_table
 from minillm.models.encoder_decoder import EncoderDecoder
-from minillm.tokenizers import ByteTokenizer
+from minillm.tokenizers import (
+    DEFAULT_SPECIAL_TOKENS,
+    SENTINEL_TOKENS,
+    ByteTokenizer,
+    sentinel_ids,
+)
 
 transformers = pytest.importorskip("transformers", reason="pip install 'minillm[interop]'")
 V, B, S, T = 263, 3, 17, 11
@@ -146,6 +151,18 @@ def test_an_untied_matrix_is_noticed_whatever_their_config_says(tmp_path):
     config = json.loads((folder / "config.json").read_text("utf-8"))
     (folder / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
     assert from_transformers(folder).config == model.config
+
+
+def test_their_tokenizer_knows_the_sentinels(tmp_path):
+    special_tokens = (*DEFAULT_SPECIAL_TOKENS, *SENTINEL_TOKENS[:5])
+    tokenizer = ByteTokenizer(special_tokens=special_tokens)
+    folder = to_transformers(make("1.0"), tmp_path / "exported", tokenizer=tokenizer)
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    text = "Thank <extra_id_0> me to <extra_id_1> week."
+    ours = tokenizer.encode(text, allowed_special=set(SENTINEL_TOKENS[:5]))
+    ids = theirs(text, add_special_tokens=False)["input_ids"]
+    assert ids == ours
+    assert [token for token in ids if token > 255] == list(sentinel_ids(tokenizer)[:2])
 
 
 def test_an_original_transformer_is_not_written_as_a_t5(tmp_path):
