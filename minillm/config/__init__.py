@@ -11,6 +11,7 @@ from minillm.config.commands import (
 )
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
+from minillm.config.encoder_decoder import EncoderDecoderConfig
 from minillm.config.families import FAMILIES, find_family
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
@@ -23,6 +24,7 @@ __all__ = [
     "CellKind",
     "DecoderConfig",
     "EncoderConfig",
+    "EncoderDecoderConfig",
     "EvaluateConfig",
     "ExportConfig",
     "GenerateConfig",

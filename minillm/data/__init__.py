@@ -1,4 +1,4 @@
-"""From documents to what an objective reads: packed windows, or documents as sentences."""
+"""From documents to what an objective reads: packed windows, sentences, or texts of any length."""
 
 from minillm.data.prepared import (
     PreparedData,
@@ -7,6 +7,7 @@ from minillm.data.prepared import (
     no_progress,
     prepare_data,
 )
+from minillm.data.similar_lengths import SimilarLengths
 from minillm.data.windows import EndlessShuffle, PackedWindows, ShuffledDocuments
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "PreparedData",
     "Progress",
     "ShuffledDocuments",
+    "SimilarLengths",
     "load_prepared",
     "no_progress",
     "prepare_data",

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from minillm.checkpoint import load_weights, model_tensors
 from minillm.errors import CheckpointError, ConfigError
-from minillm.interop import bert, gpt2, llama
+from minillm.interop import bert, gpt2, llama, t5
 from minillm.interop.names import to_ours, to_theirs
 from minillm.interop.tokenizer_files import read_tokenizer, save_tokenizer
 from minillm.models.base import Model
 from minillm.models.decoder import Decoder
 from minillm.models.encoder import Encoder
+from minillm.models.encoder_decoder import EncoderDecoder
 from minillm.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ __all__ = [
 ]
 
 ARCHITECTURES: Mapping[str, ModuleType] = {
-    module.MODEL_TYPE: module for module in (bert, gpt2, llama)
+    module.MODEL_TYPE: module for module in (bert, gpt2, llama, t5)
 }
-_CLASSES = {bert.CONFIG: Encoder, gpt2.CONFIG: Decoder}
+_CLASSES = {bert.CONFIG: Encoder, gpt2.CONFIG: Decoder, t5.CONFIG: EncoderDecoder}
 
 
 def from_transformers(source: Path | str | PreTrainedModel, *, fresh_heads: bool = False) -> Model:
@@ -52,8 +53,8 @@ def from_transformers(source: Path | str | PreTrainedModel, *, fresh_heads: bool
             what it predicts means nothing before it is trained.
 
     Returns:
-        An ``Encoder`` (BERT) or a ``Decoder`` (GPT-2, Llama), in evaluation mode, in the dtype of
-        the source.
+        An ``Encoder`` (BERT), a ``Decoder`` (GPT-2, Llama) or an ``EncoderDecoder`` (T5), in
+        evaluation mode, in the dtype of the source.
 
     Raises:
         ConfigError: there is no such directory, or it is no model of theirs.
@@ -71,7 +72,7 @@ def from_transformers(source: Path | str | PreTrainedModel, *, fresh_heads: bool
         name = type(source).__name__
     module = _module_of(config, name)
     try:
-        ours = module.read_config(config, frozenset(tensors))
+        ours = module.read_config(config, _own_names(module, tensors))
     except KeyError as error:
         raise CheckpointError(f"the config.json of {name} lacks {error}") from error
     except TypeError as error:
@@ -88,7 +89,8 @@ def to_transformers(model: Model, directory: Path | str, *, tokenizer: Tokenizer
     """Write our model as a directory that their ``AutoModel`` and ``AutoTokenizer`` open.
 
     Args:
-        model: an ``Encoder``, or a ``Decoder`` that is a GPT-2 or a Llama.
+        model: an ``Encoder``, a ``Decoder`` that is a GPT-2 or a Llama, or an ``EncoderDecoder``
+            that is a T5.
         directory: new or empty.
         tokenizer: of the model.
 
@@ -175,6 +177,11 @@ def _weight_files(folder: Path) -> list[Path]:
         else "it holds no model.safetensors"
     )
     raise ConfigError(f"{folder} cannot be read: {hint}")
+
+
+def _own_names(module: ModuleType, tensors: Mapping[str, Tensor]) -> frozenset[str]:
+    """Name the tensors, for an architecture that is told by them without copies of others."""
+    return getattr(module, "own_names", frozenset)(tensors)
 
 
 def _module_of(config: Mapping[str, Any], name: str) -> ModuleType:

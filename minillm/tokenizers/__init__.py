@@ -12,6 +12,7 @@ from minillm.tokenizers.bpe import BPETokenizer
 from minillm.tokenizers.bpe_training import check_vocab_size
 from minillm.tokenizers.bytes import ByteTokenizer
 from minillm.tokenizers.fast import FastTokenizer, FastUnigram, FastWordPiece
+from minillm.tokenizers.sentinels import SENTINEL_TOKENS, sentinel_ids
 from minillm.tokenizers.tokenizer_json import Merges, ScoredPieces, WordPieces, from_json
 from minillm.tokenizers.unigram import UnigramTokenizer
 from minillm.tokenizers.wordpiece import BERT_SPECIAL_TOKENS, WordPieceTokenizer
@@ -20,6 +21,7 @@ from minillm.tokenizers.words import Words, word_starts
 __all__ = [
     "BERT_SPECIAL_TOKENS",
     "DEFAULT_SPECIAL_TOKENS",
+    "SENTINEL_TOKENS",
     "TOKENIZER_KINDS",
     "BPETokenizer",
     "ByteTokenizer",
@@ -32,6 +34,7 @@ __all__ = [
     "WordPieceTokenizer",
     "Words",
     "load_tokenizer",
+    "sentinel_ids",
     "tokenizer_from_json",
     "train_tokenizer",
     "word_starts",
