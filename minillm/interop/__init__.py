@@ -186,6 +186,11 @@ def _own_names(module: ModuleType, tensors: Mapping[str, Tensor]) -> frozenset[s
 
 def _module_of(config: Mapping[str, Any], name: str) -> ModuleType:
     kind = config.get("model_type")
+    if kind is None:
+        raise CheckpointError(
+            f"the config.json of {name} names no model_type: it is not Transformers' (a checkpoint "
+            "of minillm needs no import)"
+        )
     if kind not in ARCHITECTURES:
         raise CheckpointError(
             f"{name} is a model of type {kind!r}: minillm reads {', '.join(ARCHITECTURES)}"

@@ -194,7 +194,12 @@ def test_a_bert_that_computes_otherwise_is_refused(bert, tmp_path, changes, mess
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "cannot be read"), ("[]", "is no object"), ('{"model_type": "gpt2"}', "lacks")],
+    [
+        ("{", "cannot be read"),
+        ("[]", "is no object"),
+        ('{"model": "gpt"}', "names no model_type"),
+        ('{"model_type": "gpt2"}', "lacks"),
+    ],
 )
 def test_a_damaged_config_is_refused(gpt2, tmp_path, text, message):
     folder = to_transformers(gpt2, tmp_path / "exported", tokenizer=ByteTokenizer())
@@ -221,13 +226,13 @@ def test_an_export_is_verified_by_their_library(bert, transformers, tmp_path):
         (types.SimpleNamespace(__version__="4.57.1"), r"installed is 4\.57\.1: pip install"),
     ],
 )
-def test_a_library_that_is_missing_or_old_is_named(monkeypatch, library, message):
+def test_a_library_that_is_missing_or_old_is_named_row64(monkeypatch, library, message):
     monkeypatch.setitem(sys.modules, "transformers", library)
     with pytest.raises(ConfigError, match=message):
         require_transformers()
 
 
-def test_files_are_exchanged_without_the_library(gpt2, tmp_path):
+def test_files_are_exchanged_without_the_library_row64(gpt2, tmp_path):
     folder = to_transformers(gpt2, tmp_path / "exported", tokenizer=ByteTokenizer())
     code = """
 import sys
