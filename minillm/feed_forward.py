@@ -28,7 +28,7 @@ def relu_squared(x: Tensor) -> Tensor:
     return F.relu(x).square()
 
 
-_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "relu": F.relu,
@@ -64,7 +64,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (..., C) to (..., C)."""
-        return self.down(_ACTIVATIONS[self.activation](self.up(x)))
+        return self.down(ACTIVATIONS[self.activation](self.up(x)))
 
 
 class GatedFeedForward(nn.Module):
@@ -137,8 +137,8 @@ def make_feed_forward(
     """
     if kind in _GATED:
         return _GATED[kind](d_model, d_ff, use_bias=use_bias)
-    if kind not in _ACTIVATIONS:
-        *others, last = (*_ACTIVATIONS, *_GATED)
+    if kind not in ACTIVATIONS:
+        *others, last = (*ACTIVATIONS, *_GATED)
         raise ConfigError(f"feed_forward must be {', '.join(others)} or {last}, got {kind!r}")
     activation = cast(Activation, kind)  # the gated kinds have returned
     return FeedForward(d_model, d_ff, use_bias=use_bias, activation=activation)
