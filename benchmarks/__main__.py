@@ -16,6 +16,7 @@ from benchmarks.table import HEADER, format_row
 
 NAMES = (
     "training_step",
+    "masked_step",
     "attention_backends",
     "fused_loss",
     "generation",

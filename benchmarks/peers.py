@@ -1,20 +1,28 @@
-"""What a training step and a generation are compared with, all with the weights of our decoder.
+"""What a training step and a generation are compared with, all with the weights of our models.
 
-Each peer is the same function as ``Decoder(DecoderConfig.gpt(…))``: that is asserted before
-anything is timed, because another function's speed would mean nothing.
+Each peer is the same function as ours, ``Decoder(DecoderConfig.gpt(…))`` or
+``Encoder(EncoderConfig.bert(…))``: that is asserted before anything is timed, because another
+function's speed would mean nothing.
 Dimension key: B sequences, T positions, C d_model, V vocabulary.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minillm.batch import Batch
 from minillm.blocks import TransformerBlock
+from minillm.checkpoint import model_tensors
+from minillm.interop import bert
+from minillm.interop.names import to_theirs
 from minillm.models.decoder import Decoder
+from minillm.models.encoder import Encoder
+from minillm.optim import decay_groups
 
 
 class PlainBlock(nn.Module):
@@ -153,6 +161,54 @@ def make_gpt2(decoder: Decoder) -> Any:
                 state[f"transformer.h.{number}.{theirs}.{key}"] = x.T if x.ndim == 2 else x
     model.load_state_dict(state)
     return model
+
+
+def make_bert(encoder: Encoder) -> Any:
+    """Build Transformers' BERT for masked language modeling with the encoder's weights."""
+    from transformers import BertConfig, BertForMaskedLM
+
+    settings = bert.write_config(encoder.config, {})
+    model = BertForMaskedLM(BertConfig(**settings, attn_implementation="sdpa"))
+    state = to_theirs(model_tensors(encoder), bert.name_table(encoder.config))
+    matrix, bias = state["bert.embeddings.word_embeddings.weight"], state["cls.predictions.bias"]
+    state |= {"cls.predictions.decoder.weight": matrix, "cls.predictions.decoder.bias": bias}
+    model.load_state_dict(state)
+    return model
+
+
+def hand_written_step(
+    model: nn.Module,
+    loss: Callable[[Batch], Tensor],
+    *,
+    learning_rate: float,
+    weight_decay: float = 0.1,
+    betas: tuple[float, float] = (0.9, 0.95),
+    dtype: torch.dtype | None = None,
+) -> Callable[[Batch], float]:
+    """Return one step of the loop that everyone writes by hand, with fused AdamW.
+
+    Args:
+        model: what is trained.
+        loss: mean loss of a batch.
+        learning_rate: of AdamW.
+        weight_decay: of matrices.
+        betas: of AdamW.
+        dtype: of autocast; ``None``: no autocast.
+    """
+    groups = decay_groups(model, weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=True)
+
+    def step(batch: Batch) -> float:
+        model.train()
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+            mean = loss(batch)
+        mean.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return mean.item()
+
+    return step
 
 
 def _parts(block: nn.Module) -> dict[str, dict[str, Tensor]]:

@@ -12,13 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measuring import OURS, Row, compare, has_transformers, interleave
-from benchmarks.peers import PeerModel, make_gpt2, make_plain, make_torch_stack
+from benchmarks.peers import (
+    PeerModel,
+    hand_written_step,
+    make_gpt2,
+    make_plain,
+    make_torch_stack,
+)
 from minillm.attention import AttentionBackend
 from minillm.batch import Batch
 from minillm.config import DecoderConfig
 from minillm.models.decoder import Decoder
 from minillm.objectives.causal import causal_batch
-from minillm.optim import decay_groups, make_optimizer
+from minillm.optim import make_optimizer
 from minillm.runtime import derive_generator, fastest, resolve_dtype
 from minillm.training import train
 
@@ -131,21 +137,17 @@ def _our_step(decoder: Decoder, batch: Batch, dtype: torch.dtype) -> Callable[[]
 
 
 def _peer_step(model: nn.Module, batch: Batch, dtype: torch.dtype | None = None) -> Callable:
-    """Return one step of the loop that everyone writes by hand."""
-    groups = decay_groups(model, WEIGHT_DECAY)
-    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=BETAS, fused=True)
-
-    def step() -> float:
-        model.train()
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
-            loss = _peer_loss(model, batch)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        return loss.item()
-
-    return step
+    """Return one step of the peer."""
+    loss = partial(_peer_loss, model)
+    step = hand_written_step(
+        model,
+        loss,
+        learning_rate=LEARNING_RATE,
+        weight_decay=WEIGHT_DECAY,
+        betas=BETAS,
+        dtype=dtype,
+    )
+    return partial(step, batch)
 
 
 def _peer_loss(model: Any, batch: Batch) -> Tensor:

@@ -23,6 +23,7 @@ class Batch:
     document_ids: Tensor | None = None  # (B, T) int64, for packed documents
     segment_ids: Tensor | None = None  # (B, T) int64, for sentence pairs
     decoder_inputs: Tensor | None = None  # (B, T') int64, for encoder-decoders
+    prefix_lengths: Tensor | None = None  # (B,) int64, tokens that are read in both directions
     labels: Tensor | None = None  # (B, ...) int64, IGNORE_INDEX where not scored
     patches: Tensor | None = None  # (B, P, patch_dim) float, for images
 

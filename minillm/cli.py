@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 from minillm import __version__
 from minillm.config import (
     EvaluateConfig,
+    ExportConfig,
     GenerateConfig,
+    ImportConfig,
     PretrainConfig,
     TourConfig,
     WorldConfig,
@@ -99,8 +101,11 @@ def _parse(config: type, arguments: list[str], name: str) -> Any:
     if config is PretrainConfig:
         arguments = _with_file(arguments)
         about += "\n\n--config FILE.toml reads options from a file; those given here win."
+    markers = (tyro.conf.PositionalRequiredArgs,) if config is ImportConfig else ()
     try:
-        return tyro.cli(config, args=arguments, prog=f"minillm {name}", description=about)
+        return tyro.cli(
+            config, args=arguments, prog=f"minillm {name}", description=about, config=markers
+        )
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
@@ -198,6 +203,18 @@ def _generate(config: GenerateConfig) -> int:
     return 0
 
 
+def _export(config: ExportConfig) -> int:
+    from minillm.run.exchange import export_checkpoint
+
+    return _tell(export_checkpoint(config), as_json=config.json)
+
+
+def _import(config: ImportConfig) -> int:
+    from minillm.run.exchange import import_directory
+
+    return _tell(import_directory(config), as_json=config.json)
+
+
 def _tour(config: TourConfig) -> int:
     from minillm.tour import take_tour
 
@@ -239,8 +256,17 @@ COMMANDS: Mapping[str, Command] = {
     "pretrain": Command(PretrainConfig, _pretrain),
     "evaluate": Command(EvaluateConfig, _evaluate),
     "generate": Command(GenerateConfig, _generate),
+    "export": Command(ExportConfig, _export),
+    "import": Command(ImportConfig, _import),
     "world": Command(WorldConfig, _world),
 }
+
+
+def _tell(facts: Mapping[str, Any], *, as_json: bool) -> int:
+    """Write what was done as one line of JSON, or as ``name: value`` lines."""
+    lines = [json.dumps(facts)] if as_json else [f"{name}: {x}" for name, x in facts.items()]
+    print(*lines, sep="\n")
+    return 0
 
 
 def _say(text: str) -> None:

@@ -5,7 +5,7 @@ Dimension key: C d_model, F d_ff.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from minillm.errors import ConfigError
 from minillm.linear import Linear
 
 Activation = Literal["gelu", "gelu_tanh", "relu", "relu_squared"]
-FeedForwardKind = Activation | Literal["swiglu"]
+FeedForwardKind = Activation | Literal["swiglu", "geglu"]
 
 
 def relu_squared(x: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def relu_squared(x: Tensor) -> Tensor:
     return F.relu(x).square()
 
 
-_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "relu": F.relu,
@@ -64,19 +64,16 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (..., C) to (..., C)."""
-        return self.down(_ACTIVATIONS[self.activation](self.up(x)))
+        return self.down(ACTIVATIONS[self.activation](self.up(x)))
 
 
-class SwiGLU(nn.Module):
-    """A gated feed-forward layer: ``down(silu(gate(x)) · up(x))``.
+class GatedFeedForward(nn.Module):
+    """A gated feed-forward layer: ``down(activation(gate(x)) · up(x))``.
 
-    Shazeer 2020 (eq. 6, arXiv:2002.05202); one matrix decides how much of the other passes.
-
-    Example:
-        >>> import torch
-        >>> SwiGLU(8, 24, use_bias=False)(torch.zeros(2, 3, 8)).shape
-        torch.Size([2, 3, 8])
+    One matrix decides how much of the other passes (Shazeer 2020, §2, arXiv:2002.05202).
     """
+
+    activation: Callable[[Tensor], Tensor]
 
     def __init__(self, d_model: int, d_ff: int, *, use_bias: bool = True) -> None:
         super().__init__()
@@ -86,17 +83,44 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (..., C) to (..., C)."""
-        return self.down(F.silu(self.gate(x)) * self.up(x))
+        return self.down(self.activation(self.gate(x)) * self.up(x))
+
+
+class SwiGLU(GatedFeedForward):
+    """A gate with the SiLU (Llama).
+
+    Example:
+        >>> import torch
+        >>> SwiGLU(8, 24, use_bias=False)(torch.zeros(2, 3, 8)).shape
+        torch.Size([2, 3, 8])
+    """
+
+    activation = staticmethod(F.silu)
+
+
+class GEGLU(GatedFeedForward):
+    """A gate with the GELU, in its ``tanh`` approximation as in T5 1.1.
+
+    Example:
+        >>> import torch
+        >>> GEGLU(8, 24, use_bias=False)(torch.zeros(2, 3, 8)).shape
+        torch.Size([2, 3, 8])
+    """
+
+    activation = staticmethod(partial(F.gelu, approximate="tanh"))
+
+
+_GATED: Mapping[str, type[GatedFeedForward]] = {"swiglu": SwiGLU, "geglu": GEGLU}
 
 
 def make_feed_forward(
     kind: FeedForwardKind, d_model: int, d_ff: int, *, use_bias: bool = True
-) -> FeedForward | SwiGLU:
+) -> FeedForward | GatedFeedForward:
     """Build the feed-forward layer that a configuration names.
 
     Args:
         kind: ``"gelu"`` (exact, by erf), ``"gelu_tanh"`` (GPT-2's), ``"relu"``,
-            ``"relu_squared"`` or ``"swiglu"``.
+            ``"relu_squared"``, ``"swiglu"`` or ``"geglu"``.
         d_model: C, the width outside.
         d_ff: F, the width inside.
         use_bias: whether the linear layers have biases.
@@ -111,9 +135,10 @@ def make_feed_forward(
         >>> sum(weight.numel() for weight in make_feed_forward("gelu", 4, 16).parameters())
         148
     """
-    if kind == "swiglu":
-        return SwiGLU(d_model, d_ff, use_bias=use_bias)
-    if kind not in _ACTIVATIONS:
-        known = ", ".join(_ACTIVATIONS)
-        raise ConfigError(f"feed_forward must be {known} or swiglu, got {kind!r}")
-    return FeedForward(d_model, d_ff, use_bias=use_bias, activation=kind)
+    if kind in _GATED:
+        return _GATED[kind](d_model, d_ff, use_bias=use_bias)
+    if kind not in ACTIVATIONS:
+        *others, last = (*ACTIVATIONS, *_GATED)
+        raise ConfigError(f"feed_forward must be {', '.join(others)} or {last}, got {kind!r}")
+    activation = cast(Activation, kind)  # the gated kinds have returned
+    return FeedForward(d_model, d_ff, use_bias=use_bias, activation=activation)

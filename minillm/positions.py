@@ -1,9 +1,10 @@
-"""Where a token stands: learned and sinusoidal position vectors, and rotary positions.
+"""Where a token stands: learned and sinusoidal position vectors, rotary and relative positions.
 
 All take explicit positions, so that a cached step continues where the last one ended.
-Dimension key: B sequences, H heads, T positions, C d_model, D head_dim.
+Dimension key: B sequences, H heads, T query positions, S key positions, C d_model, D head_dim.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -116,3 +117,79 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     cos, sin = rotation.cos.to(x.dtype), rotation.sin.to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+
+
+def relative_buckets(
+    distances: Tensor,
+    *,
+    n_buckets: int = 32,
+    max_distance: int = 128,
+    is_bidirectional: bool = True,
+) -> Tensor:
+    """Sort distances into buckets: near ones each into their own, far ones ever more together.
+
+    Raffel et al. 2020 (§2.1, arXiv:1910.10683), as T5's code has it. Of the buckets of one
+    direction the first half hold one distance each; in the second half the distances of bucket
+    after bucket grow by a constant factor, and everything from ``max_distance`` on is in the last.
+
+    Args:
+        distances: int64, any shape: position of the key minus position of the query.
+        n_buckets: of both directions together, even.
+        max_distance: the least distance of which nothing more is told.
+        is_bidirectional: half of the buckets are for keys that stand after the query; otherwise
+            all are for keys before it, and a later key counts as distance 0.
+
+    Returns:
+        int64 in 0 … n_buckets - 1, the shape of ``distances``.
+
+    Example:
+        >>> relative_buckets(torch.tensor([-200, -9, -8, -1, 0, 1, 8, 200])).tolist()
+        [15, 8, 8, 1, 0, 17, 24, 31]
+    """
+    first = torch.zeros_like(distances)
+    if is_bidirectional:
+        n_buckets //= 2
+        first = (distances > 0) * n_buckets
+        distances = distances.abs()
+    else:
+        distances = (-distances).clamp(min=0)
+    n_exact = n_buckets // 2
+    # The logarithm of 0 would be -inf; such a small distance has a bucket of its own anyway.
+    ratio = distances.clamp(min=n_exact).float() / n_exact
+    steps = ratio.log() / math.log(max_distance / n_exact) * (n_buckets - n_exact)
+    far = (n_exact + steps.long()).clamp(max=n_buckets - 1)
+    return first + torch.where(distances < n_exact, distances, far)
+
+
+class RelativeBias(nn.Module):
+    """A number for each head and bucket of distances, added to the scores of attention.
+
+    T5 computes it once and adds it in every layer of a stack (Raffel et al. 2020, §2.1). Only the
+    distance counts, so that a text may be longer than any in training.
+
+    Example:
+        >>> RelativeBias(n_heads=2)(torch.arange(3), torch.arange(5)).shape
+        torch.Size([1, 2, 3, 5])
+    """
+
+    def __init__(
+        self,
+        n_heads: int,
+        *,
+        n_buckets: int = 32,
+        max_distance: int = 128,
+        is_bidirectional: bool = True,
+    ) -> None:
+        super().__init__()
+        self.max_distance, self.is_bidirectional = max_distance, is_bidirectional
+        self.weight = nn.Parameter(torch.zeros(n_buckets, n_heads))
+
+    def forward(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
+        """Return the (1, H, T, S) bias of T query and S key positions, int64."""
+        buckets = relative_buckets(
+            key_positions[None, :] - query_positions[:, None],
+            n_buckets=len(self.weight),
+            max_distance=self.max_distance,
+            is_bidirectional=self.is_bidirectional,
+        )
+        return nn.functional.embedding(buckets, self.weight).permute(2, 0, 1)[None]

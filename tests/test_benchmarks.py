@@ -20,6 +20,7 @@ from benchmarks import (
     generation,
     importing,
     isolated,
+    masked_step,
     measuring,
     training_step,
 )
@@ -30,6 +31,10 @@ from benchmarks.table import HEADER, format_row
 TINY_MODEL = {"d_model": 14, "n_heads": 2, "n_layers": 3, "vocab_size": 29, "n_rounds": 2}
 TINY = {
     "training_step": {**TINY_MODEL, "batch_size": 2, "context_length": 11},
+    "masked_step": {
+        "d_model": 14, "n_heads": 2, "n_layers": 3, "vocab_sizes": (29, 37), "batch_size": 2,
+        "context_length": 11, "n_rounds": 2, "n_memory_rounds": 1,
+    },
     "attention_backends": {
         "batch_size": 2, "n_heads": 3, "head_dim": 5, "lengths": (7, 11), "memory_lengths": (7,),
         "n_rounds": 2, "n_memory_rounds": 1,
@@ -39,7 +44,7 @@ TINY = {
     "tokenizing": {"n_bytes": 3000, "vocab_size": 270, "n_letters": 50, "n_rounds": 2},
     "importing": {"n_rounds": 1},
 }  # fmt: skip
-NEEDS_TRANSFORMERS = ("training_step", "generation")
+NEEDS_TRANSFORMERS = ("training_step", "masked_step", "generation")
 with_transformers = pytest.mark.skipif(
     not measuring.has_transformers(), reason="needs transformers: pip install -e '.[interop]'"
 )
@@ -51,8 +56,9 @@ def rows_of(name):
 
 
 def run(name, monkeypatch, *, transformers):
-    for module in (measuring, training_step, generation):
+    for module in (measuring, training_step, masked_step, generation):
         monkeypatch.setattr(module, "has_transformers", lambda: transformers)
+    monkeypatch.setattr(masked_step, "isolated", isolated_here)
     return rows_of(name)
 
 
@@ -218,12 +224,15 @@ def test_every_benchmark_is_tested_and_has_its_aims():
     aims = {name: module.FULL.aims for name, module in modules.items()}
     assert aims == {
         "training_step": {"fp32": 1.05, "bf16": 2.9},
+        "masked_step": {
+            ("s", 8192): 1.5, ("s", 30_522): 3.0, ("MB", 8192): 1.6, ("MB", 30_522): 1.6,
+        },
         "attention_backends": {("s", 1024): 1.3, ("s", 2048): 2.5, ("MB", 2048): 10.0},
         "fused_loss": {"s": 1.0, "MB": 10.0},
         "generation": {generation.NO_CACHE: 5.5, generation.GPT2: 1.3},
         "tokenizing": {"train": 1 / 1.5},
         "importing": {"import minillm": 0.1, "minillm --version": 0.1},
-    }
+    }  # fmt: skip
     assert not any(module.QUICK.aims for module in modules.values())
 
 
@@ -237,6 +246,25 @@ def test_a_peer_that_is_another_function_is_not_timed(monkeypatch):
     monkeypatch.setattr(training_step, "make_plain", wrong)
     with pytest.raises(AssertionError, match=r"plain .* not the same model"):
         run("training_step", monkeypatch, transformers=False)
+
+
+def test_a_masked_step_of_another_function_is_not_timed(monkeypatch):
+    def wrong(encoder, batch):
+        return loss_of_all(encoder, batch) * 1.01  # such as a mean over other tokens
+
+    loss_of_all = masked_step._loss_of_all
+    monkeypatch.setattr(masked_step, "_loss_of_all", wrong)
+    with pytest.raises(AssertionError, match=r"all tokens scored has loss .* another model"):
+        run("masked_step", monkeypatch, transformers=False)
+
+
+def test_a_masked_step_is_measured_with_its_optimizer_and_without_old_gradients():
+    sizes = {name: TINY["masked_step"][name] for name in ("d_model", "n_heads", "n_layers")}
+    sizes |= {"vocab_size": 29, "batch_size": 2, "context_length": 11}
+    for kind in (measuring.OURS, masked_step.ALL_POSITIONS):
+        job = masked_step.make_job(kind, **sizes)
+        first, second = job(), job()
+        assert second < first  # the steps train
 
 
 def test_a_generator_that_writes_other_tokens_is_not_timed(monkeypatch):

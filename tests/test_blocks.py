@@ -2,10 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from minillm.blocks import KVCache, SelfAttention, TransformerBlock
+from minillm.blocks import SelfAttention, TransformerBlock
 from minillm.config import DecoderConfig
 from minillm.errors import ConfigError
 from minillm.feed_forward import SwiGLU
+from minillm.kv_cache import KVCache
 from minillm.masking import causal_mask
 from minillm.norms import RMSNorm
 from minillm.positions import make_rotation

@@ -75,5 +75,14 @@ def test_parameter_count_is_the_formula(kind, use_bias, expected):
 
 
 def test_unknown_kind_is_refused():
-    with pytest.raises(ConfigError, match="relu, relu_squared or swiglu, got 'mish'"):
+    with pytest.raises(ConfigError, match="relu, relu_squared, swiglu or geglu, got 'mish'"):
         make_feed_forward("mish", C, F)
+
+
+def test_geglu_equals_the_formula():
+    layer = make_feed_forward("geglu", 3, 5, use_bias=False)
+    x = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    gate, up, down = (getattr(layer, name).weight for name in ("gate", "up", "down"))
+    z = x @ gate.T
+    bent = z / 2 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+    torch.testing.assert_close(layer(x), (bent * (x @ up.T)) @ down.T)

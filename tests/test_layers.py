@@ -20,7 +20,7 @@ RANKS = [
     {"objectives"},
     {"kernels"},
     {"linear"},
-    {"masking", "loss", "positions", "norms", "feed_forward"},
+    {"masking", "loss", "positions", "norms", "feed_forward", "kv_cache"},
     {"attention"},
     {"blocks"},
     {"models"},

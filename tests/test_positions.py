@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from minillm.positions import LearnedPositions, SinusoidalPositions, make_rotation, rotate
+from minillm.positions import (
+    LearnedPositions,
+    RelativeBias,
+    SinusoidalPositions,
+    make_rotation,
+    relative_buckets,
+    rotate,
+)
 
 B, H, T, D = 2, 3, 7, 10
 
@@ -135,3 +142,46 @@ def test_sinusoids_learn_nothing_and_have_no_last_position():
     assert not torch.isclose(*far).all()
     with pytest.raises(ValueError, match="d_model must be even, got 7"):
         SinusoidalPositions(7)
+
+
+def bucket_by_hand(distance, n_buckets, max_distance, is_bidirectional):
+    """T5's rule in Python's integers and floats."""
+    if is_bidirectional:
+        n_buckets //= 2
+        first = n_buckets if distance > 0 else 0
+        distance = abs(distance)
+    else:
+        first, distance = 0, max(-distance, 0)
+    exact = n_buckets // 2
+    if distance < exact:
+        return first + distance
+    share = math.log(distance / exact) / math.log(max_distance / exact)
+    return first + min(exact + int(share * (n_buckets - exact) + 1e-6), n_buckets - 1)
+
+
+@pytest.mark.parametrize("is_bidirectional", [True, False])
+@pytest.mark.parametrize(("n_buckets", "max_distance"), [(32, 128), (8, 20), (10, 37)])
+def test_buckets_equal_hand_computation(n_buckets, max_distance, is_bidirectional):
+    settings = {
+        "n_buckets": n_buckets,
+        "max_distance": max_distance,
+        "is_bidirectional": is_bidirectional,
+    }
+    distances = torch.arange(-300, 301)
+    buckets = relative_buckets(distances, **settings).tolist()
+    assert buckets == [bucket_by_hand(int(d), **settings) for d in distances]
+    reachable = set(range(n_buckets)) - ({n_buckets // 2} if is_bidirectional else set())
+    assert set(buckets) == reachable  # a positive distance of 0 does not exist
+
+
+def test_a_relative_bias_knows_the_distance_only():
+    bias = RelativeBias(H, n_buckets=8, max_distance=11)
+    torch.nn.init.normal_(bias.weight, generator=torch.Generator().manual_seed(0))
+    out = bias(torch.arange(T), torch.arange(5))
+    assert out.shape == (1, H, T, 5)
+    later = bias(torch.arange(T) + 1000, torch.arange(5) + 1000)
+    assert torch.equal(out, later)
+    for t in range(T):
+        for s in range(5):
+            bucket = bucket_by_hand(s - t, 8, 11, is_bidirectional=True)
+            assert torch.equal(out[0, :, t, s], bias.weight[bucket])

@@ -1,9 +1,17 @@
 """Immutable, validated configurations; they know numbers and words, never tensors."""
 
 from minillm.config.bidirectional import BidirectionalConfig
-from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConfig, TourConfig
+from minillm.config.commands import (
+    EvaluateConfig,
+    ExportConfig,
+    GenerateConfig,
+    ImportConfig,
+    PretrainConfig,
+    TourConfig,
+)
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
+from minillm.config.encoder_decoder import EncoderDecoderConfig
 from minillm.config.families import FAMILIES, USUAL_TOKENIZERS, find_family
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
@@ -17,8 +25,11 @@ __all__ = [
     "CellKind",
     "DecoderConfig",
     "EncoderConfig",
+    "EncoderDecoderConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "GenerateConfig",
+    "ImportConfig",
     "NeuralNgramConfig",
     "NgramConfig",
     "NormPosition",

@@ -165,6 +165,26 @@ class GenerateConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ExportConfig:
+    """Write a model as a directory that Hugging Face Transformers opens."""
+
+    checkpoint: Path  # a run's folder, its final/ or one of its checkpoints
+    out: Path  # a new or empty directory
+    verify: bool = False  # open it with Transformers and compare its scores with ours
+    json: bool = False  # one line of JSON on stdout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportConfig:
+    """Read a directory of Hugging Face Transformers, for generate, evaluate and export."""
+
+    source: Path  # as save_pretrained writes it; nothing is downloaded
+    out: Path | None = None  # a new or empty directory; None: runs/ and the source's name
+    fresh_heads: bool = False  # untrained heads for a bare model instead of refusing it
+    json: bool = False  # one line of JSON on stdout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TourConfig:
     """Take the whole way once, on the reader's own Python documentation, and write a report."""
 

@@ -1,4 +1,4 @@
-"""From documents to what an objective reads: packed windows, or documents as sentences."""
+"""From documents to what an objective reads: packed windows, sentences, or texts of any length."""
 
 from minillm.data.prepared import (
     PreparedData,
@@ -8,6 +8,7 @@ from minillm.data.prepared import (
     prepare_data,
 )
 from minillm.data.sentences import SentenceDocuments, encode_with_sentences
+from minillm.data.similar_lengths import SimilarLengths
 from minillm.data.windows import EndlessShuffle, PackedWindows, ShuffledDocuments
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Progress",
     "SentenceDocuments",
     "ShuffledDocuments",
+    "SimilarLengths",
     "encode_with_sentences",
     "load_prepared",
     "no_progress",

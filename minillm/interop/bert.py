@@ -11,6 +11,8 @@ from minillm.interop.names import Entry, NameTable, in_layers, linear
 
 MODEL_TYPE = "bert"
 CONFIG = EncoderConfig
+MODEL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+FRAME = ("bos", "text", "eos")  # [CLS] … [SEP], as ``encode_document``
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu"}  # theirs → ours
 
 _LAYER = [
@@ -23,6 +25,7 @@ _LAYER = [
     *linear("blocks.{}.feed_forward.down", "bert.encoder.layer.{}.output.dense"),
     *linear("blocks.{}.feed_forward_norm", "bert.encoder.layer.{}.output.LayerNorm"),
 ]
+_PAIR_HEAD = {"cls.seq_relationship.weight", "bert.pooler.dense.weight", "pooler.dense.weight"}
 _MATRIX = "bert.embeddings.word_embeddings.weight"
 
 
@@ -43,6 +46,8 @@ def name_table(config: EncoderConfig) -> NameTable:
         entries += linear("pair_head.classifier", "cls.seq_relationship")
     return NameTable(
         entries=tuple(entries),
+        heads=frozenset(e.theirs for e in entries if e.theirs.startswith("cls.")),
+        with_heads="BertForMaskedLM or BertForPreTraining",
         derived=("bert.embeddings.position_ids",),
         prefix="bert.",
         tied={
@@ -62,13 +67,16 @@ def read_config(theirs: Mapping[str, Any], names: frozenset[str]) -> EncoderConf
 
     Args:
         theirs: the parsed file.
-        names: of the tensors, which tell whether the pair head is there.
+        names: of the tensors, which tell whether the pair head or its pooler is there.
 
     Raises:
         CheckpointError: it asks for what our encoder does not have.
     """
     if theirs.get("is_decoder") or theirs.get("add_cross_attention"):
         raise CheckpointError("this BERT is a decoder (is_decoder), ours reads both directions")
+    positions = theirs.get("position_embedding_type", "absolute")
+    if positions != "absolute":
+        raise CheckpointError(f"position_embedding_type must be 'absolute', got {positions!r}")
     if not theirs.get("tie_word_embeddings", True):
         raise CheckpointError("this BERT has an output matrix of its own (tie_word_embeddings)")
     activation = theirs.get("hidden_act", "gelu")
@@ -85,7 +93,7 @@ def read_config(theirs: Mapping[str, Any], names: frozenset[str]) -> EncoderConf
         norm_eps=theirs.get("layer_norm_eps", 1e-12),
         feed_forward=ACTIVATIONS[activation],  # pyright: ignore[reportArgumentType]
         dropout=theirs.get("hidden_dropout_prob", 0.1),
-        has_next_sentence_head="cls.seq_relationship.weight" in names,
+        has_next_sentence_head=not names.isdisjoint(_PAIR_HEAD),
     )
 
 

@@ -11,6 +11,9 @@ from minillm.interop.names import Entry, NameTable, in_layers, linear
 
 MODEL_TYPE = "gpt2"
 CONFIG = DecoderConfig
+POSITIONS = "learned"  # tells a GPT-2 from other decoders
+MODEL_INPUTS = ("input_ids", "attention_mask")
+FRAME = ("text",)
 ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu"}  # theirs → ours
 
 _QUERY_KEY_VALUE = tuple(f"blocks.{{}}.attention.{name}" for name in ("query", "key", "value"))
@@ -41,7 +44,14 @@ def name_table(config: DecoderConfig) -> NameTable:
     if not config.tie_embeddings:
         entries.append(Entry(("unembedding.weight",), "lm_head.weight"))
         tied = {}
-    return NameTable(tuple(entries), derived=tuple(masks), prefix="transformer.", tied=tied)
+    return NameTable(
+        entries=tuple(entries),
+        derived=tuple(masks),
+        prefix="transformer.",
+        tied=tied,
+        heads=frozenset({"lm_head.weight"}),
+        with_heads="GPT2LMHeadModel",
+    )
 
 
 def class_name(config: DecoderConfig) -> str:

@@ -12,10 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from minillm.attention import AttentionBackend, check_backend
-from minillm.blocks import KVCache, TransformerBlock, recorded_weights
+from minillm.batch import Batch
+from minillm.blocks import TransformerBlock, recorded_weights
 from minillm.config import DecoderConfig
+from minillm.kv_cache import KVCache
 from minillm.linear import Linear
-from minillm.masking import causal_mask, combine_masks, document_mask, padding_mask
+from minillm.masking import (
+    causal_mask,
+    combine_masks,
+    document_mask,
+    padding_mask,
+    prefix_mask,
+)
+from minillm.models.base import LanguageModel
 from minillm.models.scoring import HiddenLanguageModel
 from minillm.norms import make_norm
 from minillm.positions import LearnedPositions, SinusoidalPositions, make_rotation
@@ -98,6 +107,7 @@ class Decoder(HiddenLanguageModel):
         document_ids: Tensor | None = None,
         is_padding: Tensor | None = None,
         state: list[KVCache] | None = None,
+        prefix_lengths: Tensor | None = None,
     ) -> Tensor:
         """Return the (B, T, C) vectors that the unembedding reads.
 
@@ -106,6 +116,8 @@ class Decoder(HiddenLanguageModel):
             document_ids: (B, T) int64: packed documents do not read each other.
             is_padding: (B, T) bool: padding is read by nobody and does not count as a position.
             state: keys and values of the tokens before these; they are appended.
+            prefix_lengths: (B,) int64: so many first tokens are read in both directions; only
+                where nothing was read before.
 
         Raises:
             ValueError: if T exceeds ``context_length`` or the shapes do not fit.
@@ -113,7 +125,7 @@ class Decoder(HiddenLanguageModel):
         n_past = 0 if state is None else state[0].length
         self._check_tokens(token_ids, n_past)
         positions = _positions(token_ids, n_past, is_padding)
-        mask = self._mask(token_ids, n_past, document_ids, is_padding)
+        mask = self._mask(token_ids, n_past, document_ids, is_padding, prefix_lengths)
         rotation = None
 
         x = self.token_embedding(token_ids)
@@ -132,7 +144,11 @@ class Decoder(HiddenLanguageModel):
 
     @torch.no_grad()
     def next_log_probs(
-        self, token_ids: Tensor, state: list[KVCache] | None = None
+        self,
+        token_ids: Tensor,
+        state: list[KVCache] | None = None,
+        *,
+        prefix_lengths: Tensor | None = None,
     ) -> tuple[Tensor, list[KVCache]]:
         """Return the distribution of the token that follows ``token_ids``.
 
@@ -142,6 +158,7 @@ class Decoder(HiddenLanguageModel):
         Args:
             token_ids: (B, T) int64, T >= 1: all tokens, or the new ones after ``state``.
             state: what the last call returned. It is updated in place: do not use it twice.
+            prefix_lengths: as in ``hidden``, for the first call.
 
         Returns:
             (B, V) log probabilities in nats, float32, and the state for the next call.
@@ -153,7 +170,7 @@ class Decoder(HiddenLanguageModel):
             raise ValueError("next_log_probs needs at least one token, got none")
         if state is None:
             state = [KVCache(self.config.context_length) for _ in self.blocks]
-        last = self.hidden(token_ids, state=state)[:, -1]
+        last = self.hidden(token_ids, state=state, prefix_lengths=prefix_lengths)[:, -1]
         return self.unembedding(last).float().log_softmax(dim=-1), state
 
     @torch.no_grad()
@@ -163,6 +180,7 @@ class Decoder(HiddenLanguageModel):
         *,
         document_ids: Tensor | None = None,
         is_padding: Tensor | None = None,
+        prefix_lengths: Tensor | None = None,
     ) -> Tensor:
         """Return how much each position reads of each other, in every layer and head.
 
@@ -170,19 +188,37 @@ class Decoder(HiddenLanguageModel):
             token_ids: (B, T) int64.
             document_ids: as in ``forward``.
             is_padding: as in ``forward``.
+            prefix_lengths: as in ``hidden``.
 
         Returns:
             (L, B, H, T, T): rows (queries) sum to 1.
         """
         return recorded_weights(
-            self.blocks, lambda: self.hidden(token_ids, document_ids, is_padding)
+            self.blocks,
+            lambda: self.hidden(token_ids, document_ids, is_padding, prefix_lengths=prefix_lengths),
         )
+
+    def given_prefix(self, prefix: Tensor) -> GivenPrefix:
+        """Return the language model of what follows a prefix (B, P): what ``generate`` takes.
+
+        Example:
+            ``generate(model.given_prefix(prefix), prefix.tolist(), max_new_tokens=50)``
+        """
+        return GivenPrefix(self, prefix)
 
     def set_backend(self, name: AttentionBackend) -> None:
         """Compute attention with the backend ``name`` from now on, in every layer."""
         check_backend(name)
         for block in self.blocks:
             cast(TransformerBlock, block).attention.backend = name
+
+    def _hidden(self, batch: Batch) -> Tensor:
+        return self.hidden(
+            batch.inputs,
+            batch.document_ids,
+            batch.is_padding,
+            prefix_lengths=batch.prefix_lengths,
+        )
 
     def _check_tokens(self, token_ids: Tensor, n_past: int) -> None:
         if token_ids.ndim != 2:
@@ -200,8 +236,11 @@ class Decoder(HiddenLanguageModel):
         n_past: int,
         document_ids: Tensor | None,
         is_padding: Tensor | None,
+        prefix_lengths: Tensor | None,
     ) -> Tensor | None:
         """Return who may read whom, or ``None`` for the plain causal triangle."""
+        if prefix_lengths is not None and n_past:
+            raise ValueError("a prefix is read at once, as the first tokens of a text")
         for name, x in (("document_ids", document_ids), ("is_padding", is_padding)):
             if x is not None and x.shape != token_ids.shape:
                 raise ValueError(
@@ -215,11 +254,53 @@ class Decoder(HiddenLanguageModel):
             None if is_padding is None else padding_mask(is_padding),
         )
         n_new = token_ids.shape[1]
+        if prefix_lengths is not None:
+            return combine_masks(prefix_mask(prefix_lengths, n_new), restrictions)
         if restrictions is None and (n_past == 0 or n_new == 1):
             return None  # no past: is_causal says it; one new token reads everything
         return combine_masks(
             causal_mask(n_new, n_past=n_past, device=token_ids.device), restrictions
         )
+
+
+class GivenPrefix(LanguageModel):
+    """A decoder with the prefixes that it reads in both directions: what prefix training makes.
+
+    What follows the prefix is read and written causally. The prefix must stay in the window:
+    when ``generate`` has to slide it, the text is too long for this model.
+    """
+
+    def __init__(self, model: Decoder, prefix: Tensor) -> None:
+        super().__init__()
+        self.config, self.context_length = model.config, model.context_length
+        self.model, self.prefix = model, prefix
+
+    def next_log_probs(
+        self, token_ids: Tensor, state: list[KVCache] | None = None
+    ) -> tuple[Tensor, list[KVCache]]:
+        """Return the distribution of the token that follows; see the base class.
+
+        Raises:
+            ValueError: if the first tokens are not the prefix.
+        """
+        if state is not None:
+            return self.model.next_log_probs(token_ids, state)
+        n_rows, n_prefix = self.prefix.shape
+        if not torch.equal(token_ids[:, :n_prefix], self.prefix):
+            raise ValueError(
+                "the text must begin with the whole prefix: prefixes of one length, and text that "
+                f"fits into context_length={self.context_length}"
+            )
+        lengths = torch.full((n_rows,), n_prefix, device=token_ids.device)
+        return self.model.next_log_probs(token_ids, prefix_lengths=lengths)
+
+    def loss_sums(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the loss of a batch that says its own prefixes."""
+        return self.model.loss_sums(batch)
+
+    def log_probs(self, batch: Batch) -> Tensor:
+        """Return log p of each target of a batch that says its own prefixes."""
+        return self.model.log_probs(batch)
 
 
 def _position_embedding(config: DecoderConfig) -> nn.Module | None:

@@ -16,6 +16,7 @@ from minillm.attention import AttentionBackend, check_backend
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.blocks import TransformerBlock, recorded_weights
 from minillm.config import EncoderConfig
+from minillm.feed_forward import ACTIVATIONS
 from minillm.linear import Linear
 from minillm.loss import token_log_probs, token_loss_sum
 from minillm.masking import padding_mask
@@ -221,17 +222,20 @@ class Encoder(Model):
 
 
 class MaskedTokenHead(nn.Module):
-    """Turn a representation into scores of the vocabulary: dense, GELU, norm, tied matrix, bias."""
+    """Score the vocabulary: dense, the blocks' activation, norm, tied matrix, bias."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.dense = Linear(config.d_model, config.d_model)
         self.norm = make_norm("layer_norm", config.d_model, eps=config.norm_eps)
         self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))
+        self.activation = ACTIVATIONS[config.feed_forward]
 
     def forward(self, hidden: Tensor, embeddings: Tensor) -> Tensor:
         """Return (..., V) logits of ``hidden`` (..., C) under the tied matrix (V, C)."""
-        return F.linear(self.norm(F.gelu(self.dense(hidden))), embeddings, self.output_bias)
+        return F.linear(
+            self.norm(self.activation(self.dense(hidden))), embeddings, self.output_bias
+        )
 
 
 class PairHead(nn.Module):

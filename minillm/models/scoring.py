@@ -76,7 +76,15 @@ class HiddenLanguageModel(LanguageModel):
     def _hidden_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if batch.targets is None:
             raise ValueError("a language model needs batch.targets, got None")
-        return self.hidden(batch.inputs, batch.document_ids, batch.is_padding), batch.targets
+        return self._hidden(batch), batch.targets
+
+    def _hidden(self, batch: Batch) -> Tensor:
+        """Return the vectors of a batch; only a model with attention can read a prefix."""
+        if batch.prefix_lengths is not None:
+            raise ValueError(
+                f"{type(self).__name__} reads in one direction: it cannot take a prefix"
+            )
+        return self.hidden(batch.inputs, batch.document_ids, batch.is_padding)
 
 
 def check_token_ids(token_ids: Tensor, **fields: Tensor | None) -> None:

@@ -22,7 +22,7 @@ from minillm.text.sentences import split_sentences
 from minillm.text.world import TinyWorld
 from minillm.text.world.corpus import is_world, parse_corpus
 from minillm.text.world.documents import split_of
-from minillm.text.world.floors import sentence_order_probability, mean, next_sentence_probability
+from minillm.text.world.floors import mean, next_sentence_probability, sentence_order_probability
 
 Floor = Callable[[TinyWorld, Sequence[str], HeldOut], Mapping[str, float]]
 N_PAIRS = 500  # of those the model judges: the exact answer to a pair takes milliseconds

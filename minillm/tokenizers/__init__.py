@@ -12,6 +12,7 @@ from minillm.tokenizers.bpe import BPETokenizer
 from minillm.tokenizers.bpe_training import check_vocab_size
 from minillm.tokenizers.bytes import ByteTokenizer
 from minillm.tokenizers.fast import FastTokenizer, FastUnigram, FastWordPiece
+from minillm.tokenizers.sentinels import SENTINEL_TOKENS, sentinel_ids
 from minillm.tokenizers.tokenizer_json import Merges, ScoredPieces, WordPieces, from_json
 from minillm.tokenizers.unigram import UnigramTokenizer
 from minillm.tokenizers.wordpiece import BERT_SPECIAL_TOKENS, WordPieceTokenizer
@@ -20,6 +21,7 @@ from minillm.tokenizers.words import Words, word_starts
 __all__ = [
     "BERT_SPECIAL_TOKENS",
     "DEFAULT_SPECIAL_TOKENS",
+    "SENTINEL_TOKENS",
     "TOKENIZER_KINDS",
     "BPETokenizer",
     "ByteTokenizer",
@@ -32,6 +34,8 @@ __all__ = [
     "WordPieceTokenizer",
     "Words",
     "load_tokenizer",
+    "sentinel_ids",
+    "tokenizer_from_json",
     "train_tokenizer",
     "word_starts",
 ]
@@ -102,11 +106,29 @@ def load_tokenizer(path: Path | str, *, fast: bool = True) -> Tokenizer:
     if not path.is_file():
         raise ConfigError(f"{path} does not exist; it should be a saved tokenizer.json")
     text = path.read_text(encoding="utf-8", errors="replace")
-    contents = from_json(text, source=str(path))
+    return tokenizer_from_json(text, source=str(path), fast=fast)
+
+
+def tokenizer_from_json(text: str, *, source: str, fast: bool = True) -> Tokenizer:
+    """Make a tokenizer from what ``Tokenizer.to_json`` returned.
+
+    Args:
+        text: the JSON.
+        source: where it comes from, for messages.
+        fast: as ``load_tokenizer``.
+
+    Raises:
+        DataError: it is damaged or was not written by minillm.
+
+    Example:
+        >>> tokenizer_from_json(ByteTokenizer().to_json(), source="here").vocab_size
+        260
+    """
+    contents = from_json(text, source=source)
     try:
         return _rebuilt(contents, fast=fast)
     except ConfigError as error:  # the file is at fault, not who reads it
-        raise DataError(f"{path} is not a tokenizer.json written by minillm: {error}") from error
+        raise DataError(f"{source} is not a tokenizer.json written by minillm: {error}") from error
 
 
 def _rebuilt(contents: Merges | WordPieces | ScoredPieces, *, fast: bool) -> Tokenizer:

@@ -248,7 +248,7 @@ def _word_pieces(contents: dict[str, Any]) -> WordPieces:
         lowercase=lowercase,
         max_word=contents["model"]["max_input_chars_per_word"],
     )
-    if json.loads(written) != contents:
+    if json.loads(written) != contents | {"post_processor": None}:  # a frame cuts nothing
         raise ValueError("words are cut by other rules, or ids are missing")
     return WordPieces(_special_tokens(contents), pieces, lowercase)
 

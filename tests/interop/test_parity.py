@@ -1,74 +1,35 @@
 """Transformers computes what we compute: logits, losses, gradients, generated tokens."""
 
-import json
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from minillm.batch import Batch
-from minillm.config import DecoderConfig, EncoderConfig
-from minillm.errors import CheckpointError, ConfigError
 from minillm.generation import generate
-from minillm.interop import from_transformers, to_transformers
+from minillm.interop import ARCHITECTURES, from_transformers
 from minillm.interop.names import to_theirs
-from minillm.models.decoder import Decoder
-from minillm.models.encoder import Encoder
-from minillm.tokenizers import ByteTokenizer
+from minillm.optim import decay_groups, make_optimizer
+from minillm.training import train
 
-transformers = pytest.importorskip("transformers", reason="pip install 'minillm[interop]'")
-V, B, T = 263, 3, 11
-SIZES = {"vocab_size": V, "context_length": 17, "d_model": 12, "n_layers": 2, "n_heads": 3}
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
-def scrambled(model, std=0.3):
-    """Give every parameter a value that matters, norms and biases too."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * std)
-    return model.eval()
-
-
-@pytest.fixture
-def bert():
-    config = EncoderConfig.bert(**SIZES, d_ff=20, has_next_sentence_head=True)
-    return scrambled(Encoder(config))
-
-
-@pytest.fixture
-def gpt2():
-    return scrambled(Decoder(DecoderConfig.gpt(**SIZES, d_ff=20, feed_forward="gelu_tanh")))
-
-
-@pytest.fixture
-def batch():
-    """Pairs with padding on the right, some tokens hidden."""
-    generator = torch.Generator().manual_seed(1)
-    token_ids = torch.randint(0, V, (B, T), generator=generator)
-    is_padding = torch.arange(T) >= torch.tensor([[11], [7], [9]])
-    targets = token_ids.masked_fill(torch.rand(B, T, generator=generator) > 0.4, -100)
-    return Batch(
-        inputs=token_ids,
-        targets=targets.masked_fill(is_padding, -100),
-        is_padding=is_padding,
-        segment_ids=(torch.arange(T) > 4).long().expand(B, T).contiguous(),
-        labels=torch.tensor([0, 1, 1]),
-    )
-
-
-def opened(model, tmp_path, dtype=torch.float32):
-    folder = to_transformers(model, tmp_path / "exported", tokenizer=ByteTokenizer())
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    theirs = getattr(transformers, config["architectures"][0])
-    return theirs.from_pretrained(folder, dtype=dtype).eval()
-
-
-@pytest.mark.parametrize("dtype", TOLERANCE)
-def test_bert_gives_the_same_scores_losses_and_gradients(bert, batch, tmp_path, dtype):
-    bert = bert.to(dtype)
-    theirs = opened(bert, tmp_path, dtype)
+@pytest.mark.parametrize(
+    ("feed_forward", "dtype"),
+    [
+        ("gelu", torch.float32),
+        ("gelu", torch.float64),
+        ("relu", torch.float32),
+        ("gelu_tanh", torch.float64),
+    ],
+)
+def test_bert_gives_the_same_scores_losses_and_gradients(
+    make_bert, batch, opened, dtype, feed_forward
+):
+    bert = make_bert(feed_forward=feed_forward).to(dtype)
+    theirs = opened(bert, dtype)
     tolerance = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
     given = {
         "input_ids": batch.inputs,
@@ -89,9 +50,9 @@ def test_bert_gives_the_same_scores_losses_and_gradients(bert, batch, tmp_path, 
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_gpt2_gives_the_same_scores_losses_and_gradients(gpt2, batch, tmp_path, dtype):
+def test_gpt2_gives_the_same_scores_losses_and_gradients(gpt2, batch, opened, dtype):
     gpt2 = gpt2.to(dtype)
-    theirs = opened(gpt2, tmp_path, dtype)
+    theirs = opened(gpt2, dtype)
     tolerance = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
     real = ~batch.is_padding
     out = theirs(batch.inputs, attention_mask=real, labels=batch.inputs.masked_fill(~real, -100))
@@ -110,8 +71,6 @@ def test_gpt2_gives_the_same_scores_losses_and_gradients(gpt2, batch, tmp_path, 
 
 
 def _assert_equal_gradients(ours, theirs, kind, tolerance):
-    from minillm.interop import ARCHITECTURES
-
     gradients = {name: parameter.grad for name, parameter in ours.named_parameters()}
     named = to_theirs(gradients, ARCHITECTURES[kind].name_table(ours.config))
     others = dict(theirs.named_parameters())
@@ -121,8 +80,8 @@ def _assert_equal_gradients(ours, theirs, kind, tolerance):
 
 
 @pytest.mark.parametrize("use_cache", [True, False])
-def test_gpt2_writes_the_same_tokens(gpt2, tmp_path, use_cache):
-    theirs = opened(gpt2, tmp_path)
+def test_gpt2_writes_the_same_tokens(gpt2, opened, use_cache):
+    theirs = opened(gpt2)
     prompt = torch.tensor([[5, 7, 11]])
     out = theirs.generate(
         prompt, max_new_tokens=9, do_sample=False, use_cache=use_cache, eos_token_id=None
@@ -131,8 +90,8 @@ def test_gpt2_writes_the_same_tokens(gpt2, tmp_path, use_cache):
     assert ours[0] == out[0].tolist()
 
 
-def test_padding_on_the_left_changes_no_score(gpt2, tmp_path):
-    theirs = opened(gpt2, tmp_path)
+def test_padding_on_the_left_changes_no_score(gpt2, opened):
+    theirs = opened(gpt2)
     row = torch.tensor([[0, 0, 5, 7, 11]])
     is_padding = torch.tensor([[True, True, False, False, False]])
     out = theirs(
@@ -142,10 +101,72 @@ def test_padding_on_the_left_changes_no_score(gpt2, tmp_path):
     torch.testing.assert_close(ours[:, 2:], out[:, 2:], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_padding_on_the_left_changes_no_written_token(make_gpt2, opened, use_cache):
+    """They write all prompts at once, the shorter ones padded; we write each alone."""
+    gpt2 = make_gpt2(tie_embeddings=False)  # tied, a model without training repeats itself
+    theirs = opened(gpt2)
+    prompts = [[5, 7, 11, 13, 3], [19, 2, 23], [29]]
+    padded = torch.tensor([[0] * (5 - len(prompt)) + prompt for prompt in prompts])
+    is_real = torch.tensor([[0] * (5 - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    out = theirs.generate(
+        padded,
+        attention_mask=is_real,
+        max_new_tokens=9,
+        do_sample=False,
+        use_cache=use_cache,
+        eos_token_id=None,
+        pad_token_id=0,
+    )
+    alone = [
+        generate(gpt2, [prompt], max_new_tokens=9, temperature=0, use_cache=use_cache)[0][-9:]
+        for prompt in prompts
+    ]
+    assert [row[-9:] for row in out.tolist()] == alone
+    assert len(set(map(tuple, alone))) == 3  # what they read makes a difference
+
+
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("name", ["bert", "gpt2"])
-def test_there_and_back_again_every_weight_is_the_same(name, request, tmp_path):
+def test_five_more_steps_of_training_give_the_same_losses(name, fused, request, opened, make_batch):
+    ours = request.getfixturevalue(name)
+    theirs = opened(ours).train()
+    optimizer = torch.optim.AdamW(decay_groups(theirs, 0.1), lr=0.01, betas=(0.9, 0.95))
+    batches = [make_batch(seed) for seed in range(5)]
+    if name == "gpt2":
+        batches = [replace(batch, segment_ids=None, labels=None) for batch in batches]
+    expected = []
+    for batch in batches:
+        optimizer.zero_grad()
+        loss = _their_loss(theirs, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        optimizer.step()
+        expected.append(loss.item())
+    own = make_optimizer(ours, name="adamw", learning_rate=0.01, weight_decay=0.1, fused=fused)
+    found = [result.loss for result in train(ours, own, [[batch] for batch in batches])]
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert found[-1] < found[0]
+
+
+def _their_loss(theirs, batch):
+    mask = ~batch.is_padding
+    if batch.labels is None:
+        shifted = {"labels": batch.targets, "shift_labels": batch.targets}  # shifted already
+        return theirs(batch.inputs, attention_mask=mask, **shifted).loss
+    return theirs(
+        batch.inputs,
+        attention_mask=mask,
+        token_type_ids=batch.segment_ids,
+        labels=batch.targets,
+        next_sentence_label=batch.labels,
+    ).loss
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2"])
+def test_there_and_back_again_every_weight_is_the_same(name, request, opened, tmp_path):
     model = request.getfixturevalue(name)
-    theirs = opened(model, tmp_path)
+    theirs = opened(model)
     for source in (tmp_path / "exported", theirs):
         back = from_transformers(source)
         assert back.config == model.config
@@ -153,70 +174,8 @@ def test_there_and_back_again_every_weight_is_the_same(name, request, tmp_path):
             assert torch.equal(back.get_parameter(key), parameter), key
 
 
-def test_an_untied_gpt2_keeps_its_own_output_matrix(tmp_path):
-    config = DecoderConfig.gpt(**SIZES, feed_forward="gelu_tanh", tie_embeddings=False)
-    model = scrambled(Decoder(config))
-    theirs = opened(model, tmp_path)
+def test_an_untied_gpt2_keeps_its_own_output_matrix(make_gpt2, opened):
+    model = make_gpt2(tie_embeddings=False)
+    theirs = opened(model)
     tokens = torch.tensor([[5, 7, 11]])
     torch.testing.assert_close(model(tokens), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
-
-
-def test_a_bare_bert_lacks_heads_and_says_so(bert, tmp_path):
-    theirs = opened(bert, tmp_path)
-    theirs.bert.save_pretrained(tmp_path / "bare")
-    with pytest.raises(CheckpointError, match=r"missing: .*cls\.predictions"):
-        from_transformers(tmp_path / "bare")
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda t: t.pop("transformer.ln_f.weight"), r"missing: transformer\.ln_f\.weight"),
-        (lambda t: t.update(extra=torch.zeros(2)), "unexpected: extra"),
-        (
-            lambda t: t.update({"transformer.wpe.weight": torch.zeros(5, 12)}),
-            r"shape: position_embedding\.weight \(want 17 × 12, got 5 × 12\)",
-        ),
-    ],
-)
-def test_tensors_that_do_not_fit_are_named(gpt2, tmp_path, damage, message):
-    from safetensors.torch import load_file, save_file
-
-    folder = to_transformers(gpt2, tmp_path / "exported", tokenizer=ByteTokenizer())
-    tensors = load_file(folder / "model.safetensors")
-    damage(tensors)
-    save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(CheckpointError, match=message):
-        from_transformers(folder)
-
-
-def test_what_is_no_model_of_theirs_is_refused(gpt2, tmp_path):
-    with pytest.raises(ConfigError, match="is no directory"):
-        from_transformers(tmp_path / "nothing")
-    with pytest.raises(ConfigError, match=r"holds no model\.safetensors"):
-        from_transformers(tmp_path)
-    (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(ConfigError, match="pickled"):
-        from_transformers(tmp_path)
-    folder = to_transformers(gpt2, tmp_path / "exported", tokenizer=ByteTokenizer())
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    (folder / "config.json").write_text(json.dumps(config | {"model_type": "mamba"}))
-    with pytest.raises(CheckpointError, match="of type 'mamba': minillm reads bert, gpt2"):
-        from_transformers(folder)
-    with pytest.raises(ConfigError, match="must be a new or empty directory"):
-        to_transformers(gpt2, folder, tokenizer=ByteTokenizer())
-
-
-def test_a_llama_is_not_written_as_a_gpt2(tmp_path):
-    llama = Decoder(DecoderConfig.llama(**SIZES | {"d_model": 18}))
-    with pytest.raises(CheckpointError, match="only a GPT-2 can be written as one"):
-        to_transformers(llama, tmp_path / "exported", tokenizer=ByteTokenizer())
-    assert not (tmp_path / "exported").exists()
-
-
-def test_their_tokenizer_gives_our_ids(gpt2, tmp_path):
-    folder = to_transformers(gpt2, tmp_path / "exported", tokenizer=ByteTokenizer())
-    theirs = transformers.AutoTokenizer.from_pretrained(folder)
-    text = "Zoë reads 你好!\n"
-    assert theirs(text)["input_ids"] == ByteTokenizer().encode(text)
-    assert theirs.eos_token_id == ByteTokenizer().eos_id

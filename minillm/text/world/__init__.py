@@ -11,10 +11,19 @@ True
 * ``rng``, ``derivation``, ``telling``, ``rendering``: a seed becomes choices, words, text;
 * ``documents``: `TinyWorld`, the splits; ``corpus``: what ``--corpus world`` means;
 * ``exact``: the probability of everything that can be said;
+* ``parallel``: the same stories in both languages, to be translated;
 * ``labels``, ``tags``, ``questions``, ``dialogue``, ``picture``: other views of a document's scene.
 """
 
 from minillm.text.world.documents import TinyWorld, WorldDocument
 from minillm.text.world.grammar import END_WORD
+from minillm.text.world.parallel import TextPair, document_pairs, sentence_pairs
 
-__all__ = ["END_WORD", "TinyWorld", "WorldDocument"]
+__all__ = [
+    "END_WORD",
+    "TextPair",
+    "TinyWorld",
+    "WorldDocument",
+    "document_pairs",
+    "sentence_pairs",
+]
