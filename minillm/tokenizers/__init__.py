@@ -12,6 +12,7 @@ from minillm.tokenizers.bpe import BPETokenizer
 from minillm.tokenizers.bpe_training import check_vocab_size
 from minillm.tokenizers.bytes import ByteTokenizer
 from minillm.tokenizers.fast import FastTokenizer, FastUnigram, FastWordPiece
+from minillm.tokenizers.offsets import CharSpan, encode_with_spans
 from minillm.tokenizers.tokenizer_json import Merges, ScoredPieces, WordPieces, from_json
 from minillm.tokenizers.unigram import UnigramTokenizer
 from minillm.tokenizers.wordpiece import BERT_SPECIAL_TOKENS, WordPieceTokenizer
@@ -23,6 +24,7 @@ __all__ = [
     "TOKENIZER_KINDS",
     "BPETokenizer",
     "ByteTokenizer",
+    "CharSpan",
     "FastTokenizer",
     "FastUnigram",
     "FastWordPiece",
@@ -31,6 +33,7 @@ __all__ = [
     "UnigramTokenizer",
     "WordPieceTokenizer",
     "Words",
+    "encode_with_spans",
     "load_tokenizer",
     "train_tokenizer",
     "word_starts",
