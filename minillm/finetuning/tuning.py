@@ -124,6 +124,8 @@ def finetune(
         ``finetune(model, tokenizer, *hold_out(load_examples("reviews.jsonl", "classify")))``
     """
     settings = TuningConfig() if settings is None else settings
+    if not training:
+        raise ConfigError("there is no example to train on")
     task = task_of([*training, *validation])
     labels = find_labels([*training, *validation]) if labels is None else tuple(labels)
     with preserved_process_state():
