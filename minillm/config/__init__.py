@@ -5,6 +5,7 @@ from minillm.config.commands import EvaluateConfig, GenerateConfig, PretrainConf
 from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
 from minillm.config.families import FAMILIES, find_family
+from minillm.config.finetuning import FinetuneConfig, PredictConfig, TuningConfig
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
 from minillm.config.recurrent import CellKind, RecurrentConfig
@@ -17,15 +18,18 @@ __all__ = [
     "DecoderConfig",
     "EncoderConfig",
     "EvaluateConfig",
+    "FinetuneConfig",
     "GenerateConfig",
     "NeuralNgramConfig",
     "NgramConfig",
     "NormPosition",
     "PositionKind",
+    "PredictConfig",
     "PretrainConfig",
     "RecurrentConfig",
     "Smoothing",
     "TourConfig",
+    "TuningConfig",
     "WorldConfig",
     "find_family",
 ]

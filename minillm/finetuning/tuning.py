@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,12 +14,12 @@ from tqdm.auto import tqdm
 
 from minillm.batch import Batch
 from minillm.checkpoint import load_weights, model_tensors
-from minillm.config.checking import require_fraction, require_positive
+from minillm.config import TuningConfig
 from minillm.errors import ConfigError, DataError
-from minillm.finetuning.encoding import Row, RowEncoder, make_batch
+from minillm.finetuning.encoding import RowEncoder, make_batch
 from minillm.finetuning.examples import ClassExample, Example, QuestionExample, TagExample, TaskName
 from minillm.finetuning.metrics import OUTSIDE
-from minillm.finetuning.model import FineTuned, Frozen, TaskConfig
+from minillm.finetuning.model import FineTuned, TaskConfig
 from minillm.finetuning.predicting import MAIN_SCORE, evaluate, is_labeled
 from minillm.models.base import Model
 from minillm.optim import make_optimizer, warmup_cosine
@@ -40,37 +39,6 @@ _TASK_OF: Mapping[type[Example], TaskName] = {
 }
 _SHOWN = {"loss", "validation_loss", "validation_accuracy", "validation_f1"}  # beside the bar
 _DEFAULT_MAX_TOKENS = 512  # of a body that could read any number
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TuningConfig:
-    """How to fine-tune: what learns, how long, and when to stop."""
-
-    steps: int = 200  # optimizer updates at most
-    batch_size: int = 16  # rows in a step; fewer where there are fewer
-    learning_rate: float = 1e-3  # at its peak; small models take more than BERT's 2e-5 to 5e-5
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    warmup_fraction: float = 0.1  # of the steps; then the rate falls along a cosine to 0
-    eval_every: int = 20  # steps between validations
-    patience: int | None = 5  # validations without a better one before stopping; None: never
-    freeze: Frozen = "none"  # of the body; adapters freeze it in any case
-    lora_rank: int | None = None  # None: no adapters
-    lora_alpha: float = 16.0
-    dropout: float = 0.1  # before the head
-    pooling: Literal["auto", "first", "last", "mean"] = "auto"
-    max_tokens: int | None = None  # of a row; None: what the body can read, at most 512
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_positive(self, "steps", "batch_size", "eval_every", "patience", "max_tokens")
-        require_fraction(self, "dropout", "warmup_fraction")
-        for name in ("learning_rate", "max_grad_norm"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"{name} must be a positive finite number, got {value}")
-        if self.freeze != "none" and self.lora_rank is not None:
-            raise ConfigError("adapters freeze the body: leave freeze out, or lora_rank")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,8 +100,32 @@ def finetune(
         set_random_state(seeded_random_state(settings.seed))  # of dropout
         model = make_model(body, task, labels, settings)
         device = next(body.parameters()).device
-        tuning = _Tuning(model.to(device), tokenizer, training, validation, settings)
-        return tuning.run(show_bar=show_bar)
+        tuning = Tuning(model.to(device), tokenizer, training, validation, settings)
+        return _run(tuning, show_bar=show_bar)
+
+
+def _run(tuning: Tuning, *, show_bar: bool) -> TuningResult:
+    """Take all steps, and go back to the best one."""
+    history: list[dict[str, float]] = []
+    best: dict[str, Tensor] | None = None
+    at, model = tuning.position, tuning.model
+    n_steps = tuning.settings.steps
+    with tqdm(total=n_steps, desc="finetune", unit=" steps", disable=not show_bar) as bar:
+        for line in tuning.lines():
+            history.append(line)
+            show_line(bar, line)
+            if at.best_step == at.step:
+                best = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
+    if best is not None:
+        load_weights(model, best)
+    return TuningResult(
+        model=model.eval(),
+        tokenizer=tuning.tokenizer,
+        history=tuple(history),
+        best_step=at.best_step or at.step,
+        scores=at.scores,
+        n_cut_tokens=tuning.n_cut_tokens,
+    )
 
 
 def task_of(examples: Sequence[Example]) -> TaskName:
@@ -203,8 +195,26 @@ def make_model(
     return model
 
 
-class _Tuning:
-    """A fine-tuning while it runs."""
+@dataclass(slots=True)
+class Position:
+    """Where a fine-tuning is, beside its weights."""
+
+    step: int = 0
+    best_step: int | None = None
+    scores: dict[str, float] = field(default_factory=dict)  # at best_step
+    n_without_better: int = 0  # validations since then
+
+
+class Tuning:
+    """A fine-tuning while it runs: its model, optimizer, rows and position.
+
+    Args:
+        model: ``make_model``'s.
+        tokenizer: of its body.
+        training: labeled examples, one or more.
+        validation: labeled examples, or none.
+        settings: how.
+    """
 
     def __init__(
         self,
@@ -215,43 +225,31 @@ class _Tuning:
         settings: TuningConfig,
     ) -> None:
         self.model, self.tokenizer, self.settings = model, tokenizer, settings
-        self.validation = validation
+        self.validation, self.position = validation, Position()
         self.rows = RowEncoder(tokenizer, model.config, summary=model.summary).rows(training)
-        self.history: list[dict[str, float]] = []
-        self.best_step, self.scores = settings.steps, {}
-        self.best_weights: dict[str, Tensor] | None = None
-
-    def run(self, *, show_bar: bool) -> TuningResult:
-        """Train, and go back to the best step."""
-        bar = tqdm(self._steps(), total=self.settings.steps, desc="finetune", unit=" steps",
-                   disable=not show_bar)  # fmt: skip
-        for line in bar:
-            self.history.append(line)
-            bar.set_postfix({name: f"{line[name]:.3f}" for name in line if name in _SHOWN})
-            if self._is_judged(line) and self._has_no_patience_left():
-                bar.close()
-                break
-        if self.best_weights is not None:
-            load_weights(self.model, self.best_weights)
-        return TuningResult(
-            model=self.model.eval(),
-            tokenizer=self.tokenizer,
-            history=tuple(self.history),
-            best_step=self.best_step,
-            scores=self.scores,
-            n_cut_tokens=sum(row.n_cut for row in self.rows),
-        )
-
-    def _steps(self) -> Iterator[dict[str, float]]:
-        """Yield a line of numbers a step."""
-        settings = self.settings
-        optimizer = make_optimizer(
-            self.model,
+        self.optimizer = make_optimizer(
+            model,
             name="adamw",
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,
             betas=(0.9, 0.999),  # BERT's
         )
+
+    @property
+    def n_cut_tokens(self) -> int:
+        """Number of tokens of the training examples that are in no row."""
+        return sum(row.n_cut for row in self.rows)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps are taken, or patience has ended."""
+        patience = self.settings.patience
+        has_patience = patience is None or self.position.n_without_better < patience
+        return self.position.step >= self.settings.steps or not has_patience
+
+    def lines(self) -> Iterator[dict[str, float]]:
+        """Take the steps that are left; yield a line of numbers after each."""
+        settings, first = self.settings, self.position.step + 1
         rate = partial(
             warmup_cosine,
             n_steps=settings.steps,
@@ -260,31 +258,30 @@ class _Tuning:
         )
         results = train(
             self.model,
-            optimizer,
-            ([batch] for batch in self._batches()),
+            self.optimizer,
+            ([self.batch_at(step)] for step in range(first, settings.steps + 1)),
             max_grad_norm=settings.max_grad_norm,
             learning_rate=lambda step: settings.learning_rate * rate(step),
+            first_step=first,
         )
-        for result in results:
-            yield self._line(result)
+        while not self.is_over:
+            yield self._line(next(results))
 
-    def _batches(self) -> Iterator[Batch]:
-        """Yield a batch a step: all rows in a new order, again and again."""
-        device = next(self.model.parameters()).device
+    def batch_at(self, step: int) -> Batch:
+        """Return the batch of a step: all rows in a new order, again and again."""
         size = min(self.settings.batch_size, len(self.rows))
-        waiting: list[Row] = []
-        epoch = 0
-        for _ in range(self.settings.steps):
-            while len(waiting) < size:
-                generator = derive_generator(self.settings.seed, "order", epoch)
-                order = torch.randperm(len(self.rows), generator=generator).tolist()
-                waiting += [self.rows[number] for number in order]
-                epoch += 1
-            batch = make_batch(waiting[:size], pad_id=self.tokenizer.pad_id)
-            waiting = waiting[size:]
-            yield batch.to(device)
+        places = range((step - 1) * size, step * size)
+        orders = {place // len(self.rows): [] for place in places}  # of one epoch or of two
+        for epoch in orders:
+            generator = derive_generator(self.settings.seed, "order", epoch)
+            orders[epoch] = torch.randperm(len(self.rows), generator=generator).tolist()
+        numbers = [orders[place // len(self.rows)][place % len(self.rows)] for place in places]
+        batch = make_batch([self.rows[n] for n in numbers], pad_id=self.tokenizer.pad_id)
+        return batch.to(next(self.model.parameters()).device)
 
     def _line(self, result: StepResult) -> dict[str, float]:
+        """Note a step, and judge the validation examples where that is due."""
+        self.position.step = result.step
         line: dict[str, float] = {
             "step": result.step,
             "loss": result.loss,
@@ -294,26 +291,24 @@ class _Tuning:
         is_due = result.step % self.settings.eval_every == 0 or result.step == self.settings.steps
         if self.validation and is_due:
             scores = evaluate(self.model, self.tokenizer, self.validation)
-            self._note(result.step, scores)
+            self._note(scores)
             line |= {f"validation_{name}": score for name, score in scores.items()}
         return line
 
-    def _note(self, step: int, scores: dict[str, float]) -> None:
-        """Keep the weights of the best validation so far."""
-        if self.best_weights is None or self._quality(scores) > self._quality(self.scores):
-            self.best_step, self.scores = step, scores
-            weights = model_tensors(self.model).items()
-            self.best_weights = {name: tensor.clone() for name, tensor in weights}
-
-    def _is_judged(self, line: Mapping[str, float]) -> bool:
-        return f"validation_{MAIN_SCORE[self.model.config.task]}" in line
+    def _note(self, scores: dict[str, float]) -> None:
+        """Remember whether these scores are the best so far."""
+        at = self.position
+        if at.best_step is None or self._quality(scores) > self._quality(at.scores):
+            at.best_step, at.scores, at.n_without_better = at.step, scores, 0
+        else:
+            at.n_without_better += 1
 
     def _quality(self, scores: Mapping[str, float]) -> tuple[float, float]:
         return scores[MAIN_SCORE[self.model.config.task]], -scores.get("loss", math.inf)
 
-    def _has_no_patience_left(self) -> bool:
-        if self.settings.patience is None:
-            return False
-        judged = [line["step"] for line in self.history if self._is_judged(line)]
-        n_since = sum(step > self.best_step for step in judged)
-        return n_since >= self.settings.patience
+
+def show_line(bar: tqdm, line: Mapping[str, float]) -> None:
+    """Move a bar on by one step and write the numbers beside it."""
+    shown = {name: f"{line[name]:.3f}" for name in line if name in _SHOWN}
+    bar.set_postfix(shown, refresh=False)
+    bar.update()

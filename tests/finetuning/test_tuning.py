@@ -7,6 +7,7 @@ import random
 import pytest
 import torch
 
+from minillm.config import TuningConfig
 from minillm.errors import ConfigError, DataError
 from minillm.finetuning.examples import (
     Answer,
@@ -16,7 +17,7 @@ from minillm.finetuning.examples import (
     find_words,
 )
 from minillm.finetuning.metrics import OUTSIDE
-from minillm.finetuning.tuning import TuningConfig, find_labels, finetune, task_of
+from minillm.finetuning.tuning import find_labels, finetune, task_of
 from minillm.runtime import random_state
 
 tuning_module = importlib.import_module("minillm.finetuning.tuning")
