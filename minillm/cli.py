@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 from minillm import __version__
 from minillm.config import (
     EvaluateConfig,
+    FinetuneConfig,
     GenerateConfig,
+    PredictConfig,
     PretrainConfig,
     TourConfig,
     WorldConfig,
@@ -192,6 +194,38 @@ def _generate(config: GenerateConfig) -> int:
     return 0
 
 
+def _finetune(config: FinetuneConfig) -> int:
+    from minillm.finetuning.running import finetune_run
+
+    return finetune_run(config, say=_say, show_bars=True).exit_status
+
+
+def _predict(config: PredictConfig) -> int:
+    from minillm.finetuning.predicting import is_labeled, predict, score_predictions
+    from minillm.finetuning.storing import load_finetuned, prediction_line, prediction_record
+    from minillm.finetuning.world import load_examples, make_example
+    from minillm.runtime import resolve_device
+
+    model, tokenizer, _, _ = load_finetuned(config.checkpoint, device=resolve_device(config.device))
+    task = model.config.task
+    if config.data is None:
+        text = sys.stdin.read() if config.text == "-" else config.text or ""
+        examples = [make_example(task, text, question=config.question)]
+    else:
+        options = {"labeled": False, "world_label": config.world_label}
+        examples = load_examples(config.data, task, **options)
+    predictions = predict(model, tokenizer, examples)
+    for example, prediction in zip(examples, predictions, strict=True):
+        if config.json:
+            print(json.dumps(prediction_record(example, prediction), ensure_ascii=False))
+        else:
+            print(prediction_line(example, prediction))
+    if all(map(is_labeled, examples)):
+        scores = score_predictions(examples, predictions)
+        _say(", ".join(f"{name} {score:.4f}" for name, score in scores.items()))
+    return 0
+
+
 def _tour(config: TourConfig) -> int:
     from minillm.tour import take_tour
 
@@ -233,6 +267,8 @@ COMMANDS: Mapping[str, Command] = {
     "pretrain": Command(PretrainConfig, _pretrain),
     "evaluate": Command(EvaluateConfig, _evaluate),
     "generate": Command(GenerateConfig, _generate),
+    "finetune": Command(FinetuneConfig, _finetune),
+    "predict": Command(PredictConfig, _predict),
     "world": Command(WorldConfig, _world),
 }
 

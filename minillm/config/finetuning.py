@@ -67,6 +67,7 @@ class PredictConfig:
     text: str | None = None  # "-" reads it from stdin; for qa the context
     question: str | None = None  # about the text, for qa only
     data: str | None = None  # instead of a text: a file of examples, or world; labels are scored
+    world_label: Literal["topic", "ending"] = "topic"  # what world is classified by
     device: Literal["auto", "cpu", "cuda"] = "auto"
     json: bool = False  # one line of JSON on stdout for each example
 

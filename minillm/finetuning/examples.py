@@ -80,7 +80,7 @@ class QuestionExample:
 
 
 Example = ClassExample | TagExample | QuestionExample
-AnyExample = TypeVar("AnyExample", ClassExample, TagExample, QuestionExample)
+AnyExample = TypeVar("AnyExample", bound=Example)
 
 
 def find_words(text: str) -> tuple[CharSpan, ...]:

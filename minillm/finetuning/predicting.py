@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from minillm.errors import ConfigError
+from minillm.errors import ConfigError, NumericalError
 from minillm.finetuning.encoding import Row, RowEncoder, make_batch
 from minillm.finetuning.examples import ClassExample, Example, QuestionExample, TagExample
 from minillm.finetuning.metrics import OUTSIDE, accuracy, answer_scores, macro_f1, span_scores
@@ -102,6 +102,10 @@ def predict(
 
     Returns:
         As many predictions, in their order.
+
+    Raises:
+        ConfigError: an example of another task.
+        NumericalError: a score that is NaN.
     """
     rows = _encoder(model, tokenizer).rows([_unlabeled(example) for example in examples])
     return _predictions(model, tokenizer, examples, rows)
@@ -243,7 +247,10 @@ def _predictions(
 ) -> list[Prediction]:
     logits: list[Tensor] = []
     for batch in _batches(model, tokenizer, rows):
-        logits.extend(model(batch).float().cpu())
+        scores = model(batch).float().cpu()
+        if bool(scores.isnan().any()):
+            raise NumericalError("the model's scores are NaN: its weights are damaged")
+        logits.extend(scores)
     scored = list(zip(rows, logits, strict=True))
     task, labels = model.config.task, model.config.labels
     if task == "classify":

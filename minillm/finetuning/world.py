@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from minillm.errors import ConfigError
 from minillm.finetuning.examples import (
     Answer,
     ClassExample,
@@ -14,6 +15,7 @@ from minillm.finetuning.examples import (
     TagExample,
     TaskName,
     check_task,
+    find_words,
 )
 from minillm.finetuning.reading import read_examples
 from minillm.text.world import WorldDocument
@@ -56,6 +58,34 @@ def load_examples(
         return read_examples(data, task, labeled=labeled)
     documents = parse_corpus(str(data)).world_documents()
     return [one for document in documents for one in _views(document, task, world_label)]
+
+
+def make_example(task: TaskName, text: str, *, question: str | None = None) -> Example:
+    """Make an example to predict of a plain text.
+
+    Args:
+        task: what the example is for.
+        text: what to classify or tag, or the context of the question.
+        question: for qa, and only there.
+
+    Raises:
+        ConfigError: the text or the question is missing, or there is one too many.
+
+    Example:
+        >>> make_example("qa", "Ann has a cat.", question="What has Ann?").context
+        'Ann has a cat.'
+    """
+    check_task(task)
+    if not text.strip():
+        raise ConfigError("the text is blank: there is nothing to predict")
+    if (task == "qa") != bool(question and question.strip()):
+        wanted = "needs a" if task == "qa" else "takes no"
+        raise ConfigError(f"the model's task is {task}: it {wanted} question (--question)")
+    if task == "classify":
+        return ClassExample(text=text)
+    if task == "tag":
+        return TagExample(text=text, word_spans=find_words(text))
+    return QuestionExample(context=text, question=question or "")
 
 
 def _views(document: WorldDocument, task: TaskName, world_label: WorldLabel) -> Iterator[Example]:

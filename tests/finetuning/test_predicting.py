@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.batch import IGNORE_INDEX
-from minillm.errors import ConfigError
+from minillm.errors import ConfigError, NumericalError
 from minillm.finetuning.encoding import RowEncoder
 from minillm.finetuning.examples import Answer, ClassExample, QuestionExample, TagExample
 from minillm.finetuning.model import FineTuned, TaskConfig
@@ -154,6 +154,16 @@ def test_scores_are_those_of_the_metrics():
     answers = ["a cat", "", "cat"]
     guesses = [AnswerPrediction(text=text, start=None, margin=0.0) for text in answers]
     assert score_predictions(questions, guesses) == {"f1": 2 / 3, "exact_match": 2 / 3}
+
+
+@pytest.mark.parametrize("task", ["classify", "tag", "qa"])
+def test_a_damaged_model_says_nothing(make_body, tokenizer, task):
+    labels = () if task == "qa" else ("O", "B-X")
+    model = FineTuned(make_body("encoder"), TaskConfig(task=task, labels=labels, max_tokens=31))
+    with torch.no_grad():
+        model.head.scores.bias[1] = math.nan
+    with pytest.raises(NumericalError, match="NaN: its weights are damaged"):
+        predict(model, tokenizer, load_examples("world:documents=1", task))
 
 
 def test_refusals(make_body, tokenizer):
