@@ -23,13 +23,11 @@ class TuningConfig:
     warmup_fraction: float = 0.1  # of the steps; then the rate falls along a cosine to 0
     eval_every: int = 20  # steps between validations
     patience: int | None = 5  # validations without a better one before stopping; None: never
-    freeze: Literal["none", "embeddings", "body"] = (
-        "none"  # of the body; adapters freeze it in any case
-    )
-    lora_rank: int | None = None  # None: no adapters
-    lora_alpha: float = 16.0
+    freeze: Literal["none", "embeddings", "body"] = "none"  # adapters freeze the body anyway
+    lora_rank: int | None = None  # of adapters, which alone learn beside the head; None: none
+    lora_alpha: float = 16.0  # the adapters' change is scaled by alpha / rank
     dropout: float = 0.1  # before the head
-    pooling: Literal["auto", "first", "last", "mean"] = "auto"
+    pooling: Literal["auto", "first", "last", "mean"] = "auto"  # what a class is read off
     max_tokens: int | None = None  # of a row; None: what the body can read, at most 512
     seed: int = 0
 
@@ -49,10 +47,8 @@ class FinetuneConfig(TuningConfig):
     """Teach a pretrained model a task from labeled examples (docs/finetuning.md: their form)."""
 
     out: Path  # the run's folder; the same command again continues there
-    checkpoint: (
-        Path  # of the pretrained model: a run's folder, its final/ or one of its checkpoints
-    )
-    task: Literal["classify", "tag", "qa"]
+    checkpoint: Path  # the pretrained model: a run's folder, its final/ or one of its checkpoints
+    task: Literal["classify", "tag", "qa"]  # classes of texts, entities in them, answers from them
     data: str  # a file of examples, .jsonl or .jsonl.gz, or world
     validation_data: str | None = None  # None: a tenth of the texts of data
     world_label: Literal["topic", "ending"] = "topic"  # what world is classified by

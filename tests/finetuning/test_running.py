@@ -11,7 +11,7 @@ import torch
 from minillm.checkpoint import read_checkpoint
 from minillm.cli import main
 from minillm.config import FinetuneConfig, PredictConfig, PretrainConfig
-from minillm.errors import CheckpointError, ConfigError, DataError
+from minillm.errors import ConfigError, DataError
 from minillm.finetuning.examples import hold_out
 from minillm.finetuning.predicting import predict
 from minillm.finetuning.reading import read_examples
@@ -186,7 +186,7 @@ def test_another_run_is_refused(settings, base, tmp_path):
         finetune_run(FinetuneConfig(**changed))
     with pytest.raises(ConfigError, match="knows no task: fine-tune it first"):
         load_finetuned(base)
-    with pytest.raises(CheckpointError, match="the weights are of another model"):
+    with pytest.raises(ConfigError, match="fine-tuned for a task and no language model any more"):
         load_model(settings["out"])
 
 
