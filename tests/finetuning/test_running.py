@@ -59,7 +59,8 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_run_is_the_call_into_a_folder(settings, task):
-    config = FinetuneConfig(**settings | {"task": task})
+    data = "world:documents=2" if task == "qa" else settings["data"]  # many windows a question
+    config = FinetuneConfig(**settings | {"task": task, "data": data})
     said = []
     result = finetune_run(config, say=said.append)
     assert result.is_finished
@@ -83,7 +84,7 @@ def test_the_run_is_the_call_into_a_folder(settings, task):
 
 
 @pytest.mark.parametrize(("owner", "name"), [(RunFolder, "log"), (running, "write_checkpoint")])
-@pytest.mark.parametrize("call", [2, 5])
+@pytest.mark.parametrize("call", [2, 4])
 def test_a_killed_run_continues_bit_for_bit(settings, tmp_path, monkeypatch, owner, name, call):
     finetune_run(FinetuneConfig(**settings))
     expected = contents(settings["out"])
@@ -92,7 +93,7 @@ def test_a_killed_run_continues_bit_for_bit(settings, tmp_path, monkeypatch, own
 
     def dying(*arguments, **options):
         calls.append(1)
-        if len(calls) == min(call, 4 if name == "write_checkpoint" else call):
+        if len(calls) == call:
             raise Killed
         return original(*arguments, **options)
 

@@ -51,8 +51,8 @@ def make_examples(task, n, seed):
         ("recurrent", "classify", 40),
         ("encoder", "tag", 40),
         ("decoder", "tag", 40),
-        ("encoder", "qa", 80),
-        ("decoder", "qa", 80),
+        ("encoder", "qa", 60),
+        ("decoder", "qa", 60),
     ],
 )
 def test_it_learns(make_body, tokenizer, kind, task, steps):
