@@ -19,6 +19,7 @@ from minillm.data import ShuffledDocuments
 from minillm.objectives.sentence_pairs import (
     IS_RANDOM,
     PairFrame,
+    Sentence,
     frame_pairs,
     next_sentence_batch,
     sentence_order_batch,
@@ -41,7 +42,6 @@ _MIN_COUNT = 3  # a word that was seen less often is [UNK]
 _PAIRS_A_TURN = 8  # of a document, for which it comes once an epoch
 _HELD_FRACTION = 0.2  # of the manuals: a tenth gives too few pairs to tell 0.60 from 0.63
 
-Sentence = Sequence[int]
 Document = Sequence[Sentence]
 MakeBatch = Callable[..., Batch]  # (documents, generator, *, frame)
 

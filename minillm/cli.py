@@ -17,8 +17,10 @@ from minillm import __version__
 from minillm.config import (
     EvaluateConfig,
     ExportConfig,
+    FinetuneConfig,
     GenerateConfig,
     ImportConfig,
+    PredictConfig,
     PretrainConfig,
     TourConfig,
     WorldConfig,
@@ -215,6 +217,38 @@ def _import(config: ImportConfig) -> int:
     return _tell(import_directory(config), as_json=config.json)
 
 
+def _finetune(config: FinetuneConfig) -> int:
+    from minillm.finetuning.running import finetune_run
+
+    return finetune_run(config, say=_say, show_bars=True).exit_status
+
+
+def _predict(config: PredictConfig) -> int:
+    from minillm.finetuning.predicting import is_labeled, predict, score_predictions
+    from minillm.finetuning.storing import load_finetuned, prediction_line, prediction_record
+    from minillm.finetuning.world import load_examples, make_example
+    from minillm.runtime import resolve_device
+
+    model, tokenizer, _, _ = load_finetuned(config.checkpoint, device=resolve_device(config.device))
+    task = model.config.task
+    if config.data is None:
+        text = sys.stdin.read() if config.text == "-" else config.text or ""
+        examples = [make_example(task, text, question=config.question)]
+    else:
+        options = {"labeled": False, "world_label": config.world_label}
+        examples = load_examples(config.data, task, **options)
+    predictions = predict(model, tokenizer, examples)
+    for example, prediction in zip(examples, predictions, strict=True):
+        if config.json:
+            print(json.dumps(prediction_record(example, prediction), ensure_ascii=False))
+        else:
+            print(prediction_line(example, prediction))
+    if all(map(is_labeled, examples)):
+        scores = score_predictions(examples, predictions)
+        _say(", ".join(f"{name} {score:.4f}" for name, score in scores.items()))
+    return 0
+
+
 def _tour(config: TourConfig) -> int:
     from minillm.tour import take_tour
 
@@ -258,6 +292,8 @@ COMMANDS: Mapping[str, Command] = {
     "generate": Command(GenerateConfig, _generate),
     "export": Command(ExportConfig, _export),
     "import": Command(ImportConfig, _import),
+    "finetune": Command(FinetuneConfig, _finetune),
+    "predict": Command(PredictConfig, _predict),
     "world": Command(WorldConfig, _world),
 }
 

@@ -13,7 +13,7 @@ CODE = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "minillm").r
 # Names of the glossary whose code comes with a notebook that is planned.
 PLANNED_NAMES = {
     "bidirectional", "masked", "maskable", "next-sentence", "sentence-order", "span-corruption",
-    "sentence-reconstruction", "prefix", "finetune", "floor_bits_per_byte", "plot_", "check_",
+    "sentence-reconstruction", "prefix", "floor_bits_per_byte", "plot_", "check_",
 }  # fmt: skip
 READINGS = (
     """

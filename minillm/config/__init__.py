@@ -13,6 +13,7 @@ from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
 from minillm.config.encoder_decoder import EncoderDecoderConfig
 from minillm.config.families import FAMILIES, USUAL_TOKENIZERS, find_family
+from minillm.config.finetuning import FinetuneConfig, PredictConfig, TuningConfig
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
 from minillm.config.recurrent import CellKind, RecurrentConfig
@@ -28,16 +29,19 @@ __all__ = [
     "EncoderDecoderConfig",
     "EvaluateConfig",
     "ExportConfig",
+    "FinetuneConfig",
     "GenerateConfig",
     "ImportConfig",
     "NeuralNgramConfig",
     "NgramConfig",
     "NormPosition",
     "PositionKind",
+    "PredictConfig",
     "PretrainConfig",
     "RecurrentConfig",
     "Smoothing",
     "TourConfig",
+    "TuningConfig",
     "WorldConfig",
     "find_family",
 ]

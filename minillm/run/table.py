@@ -205,7 +205,7 @@ def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel[Any]:
         device: where the model shall be.
 
     Raises:
-        ConfigError: there is no checkpoint at ``path``.
+        ConfigError: there is no checkpoint at ``path``, or one that was fine-tuned.
         CheckpointError: it is damaged, or of a model that this version does not know.
 
     Example:
@@ -214,6 +214,10 @@ def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel[Any]:
     folder = find_checkpoint(path)
     files = read_checkpoint(folder, ["model.safetensors", "config.json", "tokenizer.json"])
     description = files["config.json"]
+    if "task" in description:
+        raise ConfigError(
+            f"{folder} is fine-tuned for a task and no language model any more: minillm predict"
+        )
     try:
         family = find_family(description["model"], objective=description["objective"])
         architecture = {  # JSON has no tuples

@@ -27,6 +27,24 @@ def read_jsonl_file(path: Path, errors: Errors) -> Iterator[Document]:
     Raises:
         DataError: a damaged file or line, named by its number.
     """
+    for place, record in read_json_lines(path, errors):
+        yield from sections(Document(_record_text(record, place, errors), place))
+
+
+def read_json_lines(path: Path, errors: Errors = "strict") -> Iterator[tuple[str, Any]]:
+    """Stream the values of a file that holds one JSON value a line.
+
+    Args:
+        path: a .jsonl or .jsonl.gz file.
+        errors: as for `load_corpus`.
+
+    Yields:
+        The line's place, ``path:line`` with lines counted from 1, and its value. Blank lines are
+        passed over.
+
+    Raises:
+        DataError: a damaged file, invalid UTF-8, or a line that is no JSON, named by its number.
+    """
     number = offset = 0
     with open_bytes(path) as file:
         for line in file:
@@ -38,7 +56,9 @@ def read_jsonl_file(path: Path, errors: Errors) -> Iterator[Document]:
             if number == 1:
                 decoded = decoded.removeprefix(BOM)
             if decoded.strip():  # a blank line between records is harmless
-                yield from sections(Document(_record_text(decoded, place, errors), place))
+                record = _parse(decoded, place)
+                del decoded
+                yield place, record
 
 
 def read_parquet_file(path: Path, errors: Errors) -> Iterator[Document]:
@@ -102,12 +122,15 @@ def _normalize(text: str) -> str:
     return text.removeprefix(BOM).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _record_text(line: str, place: str, errors: Errors) -> str:
-    """Return the normalized text of one record ``{"text": ...}``, or say what it is instead."""
+def _parse(line: str, place: str) -> Any:
     try:
-        record = json.loads(line)
+        return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: not JSON ({error}); expected one object on each line") from None
+
+
+def _record_text(record: Any, place: str, errors: Errors) -> str:
+    """Return the normalized text of one record ``{"text": ...}``, or say what it is instead."""
     if not isinstance(record, dict) or not isinstance(record.get("text"), str):
         raise DataError(f'{place}: expected {{"text": "a string"}}, got {_describe(record)}')
     text = _normalize(record["text"])

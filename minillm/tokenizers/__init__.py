@@ -12,6 +12,7 @@ from minillm.tokenizers.bpe import BPETokenizer
 from minillm.tokenizers.bpe_training import check_vocab_size
 from minillm.tokenizers.bytes import ByteTokenizer
 from minillm.tokenizers.fast import FastTokenizer, FastUnigram, FastWordPiece
+from minillm.tokenizers.offsets import CharSpan, encode_with_spans
 from minillm.tokenizers.sentinels import SENTINEL_TOKENS, sentinel_ids
 from minillm.tokenizers.tokenizer_json import Merges, ScoredPieces, WordPieces, from_json
 from minillm.tokenizers.unigram import UnigramTokenizer
@@ -25,6 +26,7 @@ __all__ = [
     "TOKENIZER_KINDS",
     "BPETokenizer",
     "ByteTokenizer",
+    "CharSpan",
     "FastTokenizer",
     "FastUnigram",
     "FastWordPiece",
@@ -33,6 +35,7 @@ __all__ = [
     "UnigramTokenizer",
     "WordPieceTokenizer",
     "Words",
+    "encode_with_spans",
     "load_tokenizer",
     "sentinel_ids",
     "tokenizer_from_json",

@@ -1,0 +1,67 @@
+"""The pretrained models that can be fine-tuned, and how each of them reads a batch.
+
+Dimension key: B sequences, T positions, C d_model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from minillm.batch import Batch
+from minillm.errors import ConfigError
+from minillm.models.base import Model
+from minillm.models.decoder import Decoder
+from minillm.models.encoder import Encoder
+from minillm.models.recurrent import Recurrent
+
+Summary = Literal["first", "last"]  # valid position
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Body:
+    """What fine-tuning must know of a kind of model."""
+
+    hidden: Callable[[Any, Batch], Tensor]  # the model and a batch → (B, T, C)
+    summary: Summary  # which position has read all others, and can speak for the text
+    unused: tuple[str, ...]  # the heads of pretraining
+
+
+def _encoder_hidden(model: Encoder, batch: Batch) -> Tensor:
+    has_segments = model.config.n_segments > 1
+    segment_ids = batch.segment_ids if has_segments else None
+    return model.hidden(batch.inputs, segment_ids, batch.is_padding)
+
+
+def _causal_hidden(model: Decoder | Recurrent, batch: Batch) -> Tensor:
+    return model.hidden(batch.inputs, is_padding=batch.is_padding)
+
+
+# A model of another kind needs one line here; an encoder–decoder is read by its encoder.
+BODIES: Mapping[type[Model], Body] = {
+    Encoder: Body(
+        hidden=_encoder_hidden,
+        summary="first",  # BERT's [CLS]
+        unused=("masked_head", "pair_head", "pointer_head"),
+    ),
+    Decoder: Body(hidden=_causal_hidden, summary="last", unused=("unembedding",)),
+    Recurrent: Body(hidden=_causal_hidden, summary="last", unused=("unembedding",)),
+}
+
+
+def find_body(model: Model) -> Body:
+    """Return how a pretrained model is read.
+
+    Raises:
+        ConfigError: it is of a kind that cannot be fine-tuned.
+    """
+    for kind, body in BODIES.items():
+        if isinstance(model, kind):
+            return body
+    known = ", ".join(kind.__name__ for kind in BODIES)
+    raise ConfigError(
+        f"models of the class {type(model).__name__} cannot be fine-tuned, only: {known}"
+    )

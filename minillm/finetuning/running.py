@@ -1,0 +1,288 @@
+"""Fine-tuning into a run's folder: it stops, continues and logs as pretraining does."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+import minillm
+from minillm.checkpoint import (
+    load_optimizer,
+    load_weights,
+    newest_valid,
+    optimizer_tensors,
+    read_checkpoint,
+    step_name,
+    write_checkpoint,
+)
+from minillm.config import FinetuneConfig
+from minillm.errors import CheckpointError, ConfigError
+from minillm.finetuning.examples import Example, hold_out
+from minillm.finetuning.predicting import MAIN_SCORE
+from minillm.finetuning.storing import finetuned_files
+from minillm.finetuning.tuning import Position, Tuning, find_labels, make_model, show_line, task_of
+from minillm.finetuning.world import load_examples
+from minillm.run import LoadedModel, RunFolder, RunResult, load_model
+from minillm.run.folder import FINAL
+from minillm.run.opening import Say
+from minillm.run.pretrain import N_KEPT, say_nothing
+from minillm.run.signals import StopRequest
+from minillm.runtime import (
+    machine_signature,
+    preserved_process_state,
+    random_state,
+    resolve_device,
+    seeded_random_state,
+    set_random_state,
+)
+
+_NOT_COMPARED = {"out", "checkpoint", "device"}  # where things lie; contents are compared by hash
+
+
+def finetune_run(
+    config: FinetuneConfig, *, say: Say = say_nothing, show_bars: bool = False
+) -> RunResult:
+    """Fine-tune a stored model into a run's folder, or continue the run that is there.
+
+    A run that was killed at any moment and continued equals the uninterrupted one bit for bit, on
+    the same machine, torch and thread count. Ctrl-C and SIGTERM save a checkpoint first.
+
+    Args:
+        config: what to do.
+        say: gets one line for each thing that the user should know.
+        show_bars: a progress bar on stderr (in a notebook: a widget).
+
+    Returns:
+        How it ended; ``final/`` holds the model of the best validation if it is finished.
+
+    Raises:
+        ConfigError: the folder is in use, is no run, or is a run of other settings, examples or
+            another pretrained model.
+        DataError: examples that cannot be used.
+        CheckpointError: the pretrained model, or every checkpoint of the run, is damaged.
+        NumericalError: a loss that is not finite; the last checkpoint is kept.
+
+    Example:
+        ``finetune_run(FinetuneConfig(out=Path("runs/tags"), checkpoint=Path("runs/world"),
+        task="tag", data="world:documents=100"))``
+    """
+    folder = RunFolder(config.out)
+    with folder.locked(), preserved_process_state():
+        device = resolve_device(config.device)
+        body = load_model(config.checkpoint, device=device)
+        training, validation = _examples(config)
+        _open(folder, config, body, [*training, *validation], say=say)
+        labels = find_labels([*training, *validation])
+        model = make_model(body.model, config.task, labels, config).to(device)
+        tuning = Tuning(model, body.tokenizer, training, validation, config)
+        run = _Run(folder, tuning, body.description, say=say)
+        if run.is_finished():
+            say(f"{config.out} is finished: {tuning.position.step:,} steps were taken")
+            return run.result()
+        run.restore()
+        return run.advance(show_bars=show_bars)
+
+
+def _examples(config: FinetuneConfig) -> tuple[Sequence[Example], Sequence[Example]]:
+    """Read training and validation examples, all with their labels."""
+    options: dict[str, Any] = {"task": config.task, "world_label": config.world_label}
+    given = load_examples(config.data, **options)
+    if config.validation_data is None:
+        training, validation = hold_out(given)
+    else:
+        training, validation = given, load_examples(config.validation_data, **options)
+    task_of([*training, *validation])
+    return training, validation
+
+
+def _open(
+    folder: RunFolder,
+    config: FinetuneConfig,
+    body: LoadedModel,
+    examples: Sequence[Example],
+    *,
+    say: Say,
+) -> None:
+    """Write what the run is begun with, or compare it with what it was begun with."""
+    plain = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in _NOT_COMPARED}
+    machine = {**machine_signature(), "threads": str(torch.get_num_threads())}
+    now = {
+        "minillm_version": minillm.__version__,
+        "asked": plain,
+        "checkpoint": str(config.checkpoint),
+        "checkpoint_sha256": _file_sha256(body.folder / "model.safetensors"),
+        "examples_sha256": hashlib.sha256(repr(_contents(examples)).encode()).hexdigest(),
+        "machine": machine,
+    }
+    stored = folder.read_config()
+    if stored is None:
+        folder.write_config(now)
+        say(f"{config.steps:,} steps on {len(examples):,} examples; stored in {config.out}")
+        return
+    _compare(folder, stored, now)
+    was = stored["machine"]
+    changed = [
+        f"{key} {was.get(key)} → {machine[key]}" for key in machine if machine[key] != was.get(key)
+    ]
+    if changed:
+        say(
+            f"warning: {', '.join(changed)}: the run continues, but its last digits will differ "
+            "from those of an uninterrupted one"
+        )
+
+
+def _compare(folder: RunFolder, stored: dict[str, Any], now: dict[str, Any]) -> None:
+    asked = stored.get("asked", {})
+    if "task" not in asked:
+        raise ConfigError(f"{folder.path} holds a run of another kind; choose another --out")
+    found = [
+        f"{key.replace('_', '-')} (the run has {asked.get(key)}, now {value})"
+        for key, value in now["asked"].items()
+        if value != asked.get(key)
+    ]
+    if found:
+        raise ConfigError(
+            f"{folder.path} holds a run with other settings: {'; '.join(found)}; repeat the first "
+            "command to continue it, or choose another --out"
+        )
+    for key, what in (
+        ("examples", "the examples have"),
+        ("checkpoint", "the pretrained model has"),
+    ):
+        if now[f"{key}_sha256"] != stored[f"{key}_sha256"]:
+            raise ConfigError(
+                f"{what} changed since {folder.path} was begun; restore it, or choose another --out"
+            )
+
+
+def _contents(examples: Sequence[Example]) -> list[dict[str, Any]]:
+    """Return examples without where they come from."""
+    return [{**asdict(example), "source": ""} for example in examples]
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Run:
+    """A run while it is open."""
+
+    def __init__(
+        self, folder: RunFolder, tuning: Tuning, body: dict[str, Any], *, say: Say
+    ) -> None:
+        self.folder, self.tuning, self.body, self.say = folder, tuning, body, say
+
+    def result(self, exit_status: int = 0) -> RunResult:
+        """Say how the call ended."""
+        at, n_steps = self.tuning.position, self.tuning.settings.steps
+        best = (at.best_step, at.scores.get("loss"))
+        return RunResult(self.folder.path, at.step, n_steps, *best, exit_status)
+
+    def is_finished(self) -> bool:
+        """Whether ``final/`` is intact; then stand there."""
+        final = self.folder.path / FINAL
+        if not final.is_dir():
+            return False
+        try:
+            about = read_checkpoint(final)["config.json"]["run"]
+        except (CheckpointError, LookupError) as error:
+            self.say(f"warning: {error}; it is made again from the last checkpoint")
+            return False
+        self.tuning.position = Position(**about["position"])
+        return True
+
+    def restore(self) -> None:
+        """Stand where the newest intact checkpoint was taken, or at the beginning."""
+        newest = newest_valid(self.folder.path)
+        if newest is None:
+            set_random_state(seeded_random_state(self.tuning.settings.seed))  # of dropout
+            self.folder.rewind_metrics(0)
+            if n_cut := self.tuning.n_cut_tokens:
+                self.say(
+                    f"{n_cut:,} tokens of the training examples are cut off: rows are too short"
+                )
+            return
+        checkpoint, problems = newest
+        for problem in problems:
+            self.say(f"warning: {problem}")
+        files = read_checkpoint(checkpoint)
+        state = files["state.json"]
+        load_weights(self.tuning.model, files["model.safetensors"])
+        load_optimizer(self.tuning.optimizer, files["optimizer.safetensors"], state["optimizer"])
+        set_random_state(state["random_state"])
+        self.tuning.position = Position(**state["position"])
+        step = self.tuning.position.step
+        self.folder.rewind_metrics(step)
+        self.say(f"continuing after step {step:,} of {self.tuning.settings.steps:,}")
+
+    def advance(self, *, show_bars: bool) -> RunResult:
+        """Take the steps that are left; save after each validation; stop early on a signal."""
+        at, settings = self.tuning.position, self.tuning.settings
+        bar = tqdm(
+            total=settings.steps,
+            initial=at.step,
+            desc="finetune",
+            unit=" steps",
+            disable=not show_bars,
+        )
+        with StopRequest() as stop, bar:
+            for line in self.tuning.lines():
+                self.folder.log(line)
+                show_line(bar, line)
+                if at.step % settings.eval_every == 0 or self.tuning.is_over:
+                    self._save()
+                if stop.signal_number is not None:
+                    self._save()
+                    self.say(f"stopped after step {at.step:,}; the same command continues")
+                    return self.result(stop.exit_status)
+        self._finish()
+        return self.result()
+
+    def _files(self) -> dict[str, Any]:
+        return finetuned_files(self.tuning.model, self.tuning.tokenizer, self.body)
+
+    def _save(self) -> None:
+        """Write a checkpoint to continue from; keep the newest two and the best."""
+        at = self.tuning.position
+        tensors, description = optimizer_tensors(self.tuning.optimizer)
+        state = {
+            "position": asdict(at),
+            "optimizer": description,
+            "random_state": random_state(),
+        }
+        more = {"optimizer.safetensors": tensors, "state.json": state}
+        self.folder.sync_log()
+        path = write_checkpoint(
+            self.folder.path / step_name(at.step), self._files() | more, step=at.step
+        )
+        best = None if at.best_step is None else self.folder.path / step_name(at.best_step)
+        for old in sorted(path.parent.glob("step-*"), reverse=True)[N_KEPT:]:
+            if old != best:
+                shutil.rmtree(old)
+
+    def _finish(self) -> None:
+        """Write ``final/``: the model of the best validation."""
+        at = self.tuning.position
+        if at.best_step is not None and at.best_step != at.step:
+            best = self.folder.path / step_name(at.best_step)
+            try:
+                weights = read_checkpoint(best, ["model.safetensors"])["model.safetensors"]
+                load_weights(self.tuning.model, weights)
+            except CheckpointError as error:
+                self.say(f"warning: {error}; the last step is taken instead of the best one")
+        files = self._files()
+        files["config.json"]["run"] = {"position": asdict(at)}
+        final = write_checkpoint(self.folder.path / FINAL, files, step=at.step)
+        name = MAIN_SCORE[self.tuning.model.config.task]
+        self.say(
+            f"finished: {at.step:,} steps, validation {name} {at.scores[name]:.3f} at step "
+            f"{at.best_step:,}; the model is in {final}"
+        )
