@@ -174,13 +174,13 @@ def _evaluate(config: EvaluateConfig) -> int:
 
 def _generate(config: GenerateConfig) -> int:
     from minillm.generation import stream
-    from minillm.run import load_language_model
+    from minillm.run import load_model, make_writer
     from minillm.runtime import resolve_device
 
-    device = resolve_device(config.device)
-    model, tokenizer, _, _ = load_language_model(config.checkpoint, device=device)
+    loaded = load_model(config.checkpoint, device=resolve_device(config.device))
+    tokenizer = loaded.tokenizer
     prompt = sys.stdin.read() if config.prompt == "-" else config.prompt
-    token_ids = [tokenizer.bos_id, *tokenizer.encode(prompt)]
+    model, token_ids, repeats_prompt = make_writer(loaded, prompt)
     new_tokens = stream(
         model,
         token_ids,
@@ -191,15 +191,16 @@ def _generate(config: GenerateConfig) -> int:
         eos_id=tokenizer.eos_id,
         seed=config.seed,
     )
+    silent = {tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id, tokenizer.mask_id}
     if config.json:
         token_ids = [*token_ids, *new_tokens]
-        text = tokenizer.decode(token_ids, skip_special=True)
+        text = tokenizer.decode([token for token in token_ids if token not in silent])
         print(json.dumps({"text": text, "token_ids": token_ids}))
         return 0
     characters = codecs.getincrementaldecoder("utf-8")("replace")  # a token may end inside one
-    print(prompt, end="", flush=True)
+    print(prompt if repeats_prompt else "", end="", flush=True)
     for token in new_tokens:
-        piece = tokenizer.decode_bytes([token], skip_special=True)
+        piece = b"" if token in silent else tokenizer.decode_bytes([token])
         print(characters.decode(piece), end="", flush=True)
     print(characters.decode(b"", final=True))
     return 0

@@ -316,7 +316,7 @@ def test_a_fault_of_ours_keeps_its_traceback(world, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("minillm.run.load_language_model", broken)
+    monkeypatch.setattr("minillm.run.load_model", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["generate", "--checkpoint", str(world["run"])])
 

@@ -148,11 +148,12 @@ def test_a_line_links_to_its_configuration_and_to_what_it_names(name):
 
 
 def test_the_table_holds_all_families():
+    """BERT with the head of another objective is the same family."""
     families = {
         f"{kind.__name__}.{name}"
         for kind in MODELS
         for name in vars(kind)
-        if isinstance(vars(kind)[name], classmethod)
+        if isinstance(vars(kind)[name], classmethod) and not name.startswith("bert_")
     }
     assert set(TABLE) == families
 

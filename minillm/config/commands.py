@@ -25,6 +25,8 @@ Objective = Literal[
     "masked+next-sentence",
     "masked+sentence-order",
     "sentence-reconstruction",
+    "span-corruption",
+    "prefix",
 ]
 
 
@@ -44,11 +46,15 @@ class PretrainConfig:
     vocab_size: int = 2048  # most token ids that the tokenizer may make
     objective: Objective = "causal"
     # auto: the objective's usual family
-    model: Literal["auto", "gpt", "llama", "lstm", "rnn", "neural-ngram", "ngram", "bert"] = "auto"
+    model: Literal["auto", "gpt", "llama", "lstm", "rnn", "neural-ngram", "ngram", "bert", "t5"] = (
+        "auto"
+    )
     mask_rate: float = 0.15  # of masked: the share of tokens that is hidden
     masking: Literal["tokens", "words", "spans"] = "tokens"  # of masked: what is hidden together
     sentence_weight: float = 1.0  # of masked+…: the weight of the loss of sentence pairs
     n_sentences: int = 4  # of sentence-reconstruction: most that are shuffled
+    noise_density: float = 0.15  # of span-corruption: the share of tokens that is cut out
+    mean_span_length: float = 3.0  # of span-corruption, in tokens
     d_model: int = 128  # width of the residual stream
     n_layers: int | None = None  # None: the family's usual depth
     n_heads: int = 4
@@ -108,6 +114,10 @@ class PretrainConfig:
     def _check_objective(self) -> None:
         if not 0 < self.mask_rate <= 1:
             raise ConfigError(f"mask_rate must be above 0 and at most 1, got {self.mask_rate}")
+        if not 0 < self.noise_density < 1:
+            raise ConfigError(f"noise_density must be between 0 and 1, got {self.noise_density}")
+        if not 1 <= self.mean_span_length < math.inf:
+            raise ConfigError(f"mean_span_length must be 1 or more, got {self.mean_span_length}")
         if self.objective == "masked+next-sentence" and self.batch_size < 2:
             raise ConfigError(
                 "next-sentence prediction takes its negatives from the other documents of a batch: "

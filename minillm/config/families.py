@@ -9,6 +9,7 @@ from typing import Any
 from minillm.config.bidirectional import BidirectionalConfig
 from minillm.config.decoder import DecoderConfig
 from minillm.config.encoder import EncoderConfig
+from minillm.config.encoder_decoder import EncoderDecoderConfig
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig
 from minillm.config.recurrent import RecurrentConfig
@@ -50,6 +51,9 @@ _PAIRS = {"bert": Family(EncoderConfig, EncoderConfig.bert_of_pairs, _ENCODER)}
 _ORDERING = {
     "bert": Family(EncoderConfig, EncoderConfig.bert_that_orders, (*_ENCODER, "n_sentences"))
 }
+_PREFIX = {name: _CAUSAL[name] for name in ("llama", "gpt")}  # they have a mask to change
+# T5's second version: at these sizes the first one needs a learning rate three times as large.
+_SPANS = {"t5": Family(EncoderDecoderConfig, EncoderDecoderConfig.t5_1_1, _ENCODER)}
 # The first family of an objective is its usual one.
 FAMILIES: Mapping[str, Mapping[str, Family]] = {
     "causal": _CAUSAL,
@@ -58,6 +62,8 @@ FAMILIES: Mapping[str, Mapping[str, Family]] = {
     "masked+next-sentence": _PAIRS,
     "masked+sentence-order": _PAIRS,
     "sentence-reconstruction": _ORDERING,
+    "span-corruption": _SPANS,
+    "prefix": _PREFIX,
 }
 _MASKING = ("mask_rate", "masking")
 # Settings of a run that describe its objective; those not listed have none.
@@ -65,11 +71,11 @@ OBJECTIVE_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "masked": _MASKING,
     "masked+next-sentence": (*_MASKING, "sentence_weight"),
     "masked+sentence-order": (*_MASKING, "sentence_weight"),
+    "span-corruption": ("noise_density", "mean_span_length"),
 }
 # What a model reads best: an encoder whole words, as BERT does; the others anything, without loss.
-USUAL_TOKENIZERS: Mapping[str, str] = dict.fromkeys(FAMILIES, "wordpiece") | {
-    "causal": "bpe",
-    "bidirectional": "bpe",
+USUAL_TOKENIZERS: Mapping[str, str] = {
+    name: "wordpiece" if "bert" in families else "bpe" for name, families in FAMILIES.items()
 }
 
 

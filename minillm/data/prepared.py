@@ -38,6 +38,7 @@ from minillm.tokenizers.parallel import encode_documents
 
 Item = TypeVar("Item")
 Progress = Callable[..., Iterable]  # such as tqdm: an iterable and keywords in, the items out
+LearnTokenizer = Callable[[Iterable[str]], Tokenizer]  # texts in, a tokenizer out
 SplitName = Literal["train", "validation"]
 _SPLITS = ("train", "validation")
 _STREAMS = [f"{name}{kind}.bin" for name in _SPLITS for kind in ("", ".sentences")]
@@ -112,7 +113,7 @@ def prepare_data(
     folder: Path,
     documents: Iterable[Document],
     *,
-    tokenizer: TokenizerKind = "bpe",
+    tokenizer: TokenizerKind | LearnTokenizer = "bpe",
     vocab_size: int = 2048,
     clean_steps: Sequence[str] = (),
     sentences: bool = False,
@@ -127,8 +128,9 @@ def prepare_data(
     Args:
         folder: where the prepared corpus goes; an earlier one of that name is replaced.
         documents: the raw corpus, streamed.
-        tokenizer: ``"bytes"``, ``"bpe"``, ``"wordpiece"`` or ``"unigram"``.
-        vocab_size: number of token ids, for ``"bpe"``.
+        tokenizer: ``"bytes"``, ``"bpe"``, ``"wordpiece"`` or ``"unigram"``; or what makes one of
+            the training texts.
+        vocab_size: number of token ids, for a tokenizer that is named.
         clean_steps: names of cleaning steps, in order.
         sentences: encode sentence by sentence, and store where each begins.
         threads: documents encoded at a time; the ids do not depend on it.
@@ -147,7 +149,10 @@ def prepare_data(
         texts = (
             document.text for document in progress(split.train, desc="tokenizer", unit=" docs")
         )
-        learned = train_tokenizer(tokenizer, texts, vocab_size)
+        if callable(tokenizer):
+            learned = tokenizer(texts)
+        else:
+            learned = train_tokenizer(tokenizer, texts, vocab_size)
         manifest = {
             "corpus_sha256": digest.hexdigest(),
             "vocab_size": learned.vocab_size,

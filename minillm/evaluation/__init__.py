@@ -1,7 +1,7 @@
 """How well a model predicts what it has not seen, and what it must beat.
 
 ``code_length``: models of whole texts, in bits per byte; ``baselines``: what they must beat.
-``hidden_words`` and ``sentences``: the objectives whose losses are no code lengths.
+``hidden_words``, ``spans`` and ``sentences``: the objectives whose losses are no code lengths.
 """
 
 from minillm.evaluation.baselines import (
@@ -25,6 +25,7 @@ from minillm.evaluation.sentences import (
     evaluate_orders,
     evaluate_pairs,
 )
+from minillm.evaluation.spans import SpanScores, evaluate_spans
 
 __all__ = [
     "Evaluation",
@@ -32,6 +33,7 @@ __all__ = [
     "OrderScores",
     "PairScores",
     "SentencePair",
+    "SpanScores",
     "TokenIds",
     "choose_words",
     "copied_shares",
@@ -40,6 +42,7 @@ __all__ = [
     "evaluate_hidden_words",
     "evaluate_orders",
     "evaluate_pairs",
+    "evaluate_spans",
     "input_influence",
     "uniform_bits_per_byte",
     "unigram_bits_per_byte",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minillm.checkpoint import find_checkpoint, load_weights, model_tensors, read_checkpoint
-from minillm.config import find_family
 from minillm.errors import CheckpointError, ConfigError
 from minillm.finetuning.examples import (
     ClassExample,
@@ -26,7 +25,7 @@ from minillm.finetuning.predicting import (
     Prediction,
     TagPrediction,
 )
-from minillm.run import build_model
+from minillm.run.table import build_described
 from minillm.tokenizers import Tokenizer, load_tokenizer
 
 
@@ -80,12 +79,7 @@ def load_finetuned(path: Path | str, *, device: str = "cpu") -> LoadedTask:
             "(minillm finetune)"
         )
     try:
-        family = find_family(description["model"], objective=description["objective"])
-        architecture = {  # JSON has no tuples
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in description["architecture"].items()
-        }
-        body = build_model(family.config(**architecture))
+        body = build_described(description)
         model = FineTuned(body, TaskConfig(**description["task"]))
     except (LookupError, TypeError, ConfigError) as error:
         raise CheckpointError(

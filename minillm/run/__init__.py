@@ -14,11 +14,11 @@ from minillm.run.table import (
     OBJECTIVES,
     LoadedModel,
     build_model,
-    load_language_model,
     load_model,
     make_first_model,
     make_model,
 )
+from minillm.run.writing import Writer, make_writer
 
 __all__ = [
     "OBJECTIVES",
@@ -26,14 +26,15 @@ __all__ = [
     "LoadedModel",
     "RunFolder",
     "RunResult",
+    "Writer",
     "build_model",
     "evaluate_checkpoint",
     "floor_bits",
     "from_json",
     "judge_checkpoint",
-    "load_language_model",
     "load_model",
     "make_first_model",
     "make_model",
+    "make_writer",
     "pretrain",
 ]

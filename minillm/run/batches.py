@@ -11,8 +11,9 @@ from minillm.errors import DataError
 from minillm.objectives.masked import Masker
 from minillm.objectives.sentence_pairs import PairFrame
 from minillm.objectives.sentence_reconstruction import sentence_reconstruction_batch
+from minillm.objectives.span_corruption import SpanCorruption, span_corruption_batch
 from minillm.runtime import derive_generator
-from minillm.tokenizers import Tokenizer
+from minillm.tokenizers import Tokenizer, sentinel_ids
 
 BatchAt = Callable[[int], Batch]  # micro-batch number, from 0 → the batch
 MakePairs = Callable[..., Batch]  # documents as sentences, a generator, frame= → the batch
@@ -24,7 +25,12 @@ def window_batches(
     """Packed windows; a window that crosses documents reads on, as GPT-2's did."""
     windows = _windows(data, config)
     bos_id = data.tokenizer.bos_id
-    return lambda index: make_batch(windows.batch_at(index), bos_id=bos_id)
+
+    def batch_at(index: int) -> Batch:
+        generator = derive_generator(config.seed, config.objective, index)
+        return make_batch(windows.batch_at(index), generator, bos_id=bos_id)
+
+    return batch_at
 
 
 def masked_batches(data: PreparedData, config: PretrainConfig) -> BatchAt:
@@ -35,6 +41,23 @@ def masked_batches(data: PreparedData, config: PretrainConfig) -> BatchAt:
     def batch_at(index: int) -> Batch:
         token_ids = windows.batch_at(index)[:, :-1]  # the last one is the next window's first
         return masker(token_ids, derive_generator(config.seed, "masks", index))
+
+    return batch_at
+
+
+def span_batches(data: PreparedData, config: PretrainConfig) -> BatchAt:
+    """Packed windows with spans cut out, as long as inputs and targets then fit the context."""
+    corruption = make_corruption(
+        data.tokenizer,
+        noise_density=config.noise_density,
+        mean_span_length=config.mean_span_length,
+    )
+    n_tokens = corruption.longest_text(config.context_length)
+    windows = _windows(data, config, n_tokens=n_tokens)
+
+    def batch_at(index: int) -> Batch:
+        generator = derive_generator(config.seed, "spans", index)
+        return span_corruption_batch(windows.batch_at(index), generator, corruption=corruption)
 
     return batch_at
 
@@ -78,6 +101,19 @@ def make_masker(tokenizer: Tokenizer, config: PretrainConfig) -> Masker:
     return Masker(tokenizer, unit=config.masking, rate=config.mask_rate)
 
 
+def make_corruption(
+    tokenizer: Tokenizer, *, noise_density: float = 0.15, mean_span_length: float = 3.0
+) -> SpanCorruption:
+    """Return T5's objective with the ids of a tokenizer that has sentinels."""
+    return SpanCorruption(
+        sentinel_ids=sentinel_ids(tokenizer),
+        eos_id=tokenizer.eos_id,
+        pad_id=tokenizer.pad_id,
+        noise_density=noise_density,
+        mean_span_length=mean_span_length,
+    )
+
+
 def make_frame(tokenizer: Tokenizer, context_length: int) -> PairFrame:
     """Return how sentences become one sequence; bos and eos serve as BERT's [CLS] and [SEP]."""
     return PairFrame(
@@ -88,10 +124,13 @@ def make_frame(tokenizer: Tokenizer, context_length: int) -> PairFrame:
     )
 
 
-def _windows(data: PreparedData, config: PretrainConfig) -> PackedWindows:
+def _windows(
+    data: PreparedData, config: PretrainConfig, *, n_tokens: int | None = None
+) -> PackedWindows:
+    """Cut the training text into windows of ``n_tokens``; by default one more than the context."""
     return PackedWindows(
         data.train,
-        context_length=config.context_length,
+        context_length=config.context_length if n_tokens is None else n_tokens - 1,
         batch_size=config.batch_size,
         seed=config.seed,
     )

@@ -17,16 +17,19 @@ from minillm.evaluation import (
     HiddenWordScores,
     OrderScores,
     PairScores,
+    SpanScores,
     evaluate_documents,
     evaluate_hidden_words,
     evaluate_orders,
     evaluate_pairs,
+    evaluate_spans,
 )
 from minillm.evaluation.sentences import PairTask
 from minillm.models.base import LanguageModel
 from minillm.models.encoder import Encoder
+from minillm.models.encoder_decoder import EncoderDecoder
 from minillm.objectives.masked import Masker
-from minillm.run.batches import make_frame
+from minillm.run.batches import make_corruption, make_frame
 from minillm.tokenizers import Tokenizer
 
 N_STRANGERS = 50  # training documents that lend sentences where only one is held out
@@ -132,6 +135,19 @@ def judge_by_hidden_words(
         model,
         held_out.documents,
         masker=held_out.masker,
+        n_bytes=held_out.n_bytes,
+        progress=_bar(show_bars),
+    )
+
+
+def judge_by_spans(
+    model: EncoderDecoder, held_out: HeldOut, *, show_bars: bool = False
+) -> SpanScores:
+    """Cut spans out, T5's share and length whatever the training cut."""
+    return evaluate_spans(
+        model,
+        held_out.documents,
+        corruption=make_corruption(held_out.tokenizer),
         n_bytes=held_out.n_bytes,
         progress=_bar(show_bars),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import minillm
@@ -23,11 +24,16 @@ from minillm.run.settings import (
     resolve_words,
     to_json,
 )
-from minillm.run.table import OBJECTIVES
+from minillm.run.table import OBJECTIVES, Objective
 from minillm.runtime import machine_signature, n_available_cores
 from minillm.text.corpora import load_corpus
 from minillm.text.documents import corpus_sha256
-from minillm.tokenizers import TokenizerKind
+from minillm.tokenizers import (
+    Tokenizer,
+    TokenizerKind,
+    train_tokenizer,
+    usual_special_tokens,
+)
 
 Say = Callable[[str], None]
 
@@ -63,8 +69,7 @@ def _begin(
         data = prepare_data(
             folder.path / DATA,
             load_corpus(config.corpus, errors=config.errors),
-            tokenizer=cast(TokenizerKind, words.tokenizer),
-            vocab_size=config.vocab_size,
+            tokenizer=partial(_learn_tokenizer, words, objective),
             clean_steps=words.clean or (),
             sentences=objective.reads_sentences,
             threads=n_available_cores() if config.threads == "auto" else config.threads,
@@ -94,6 +99,14 @@ def _begin(
         }
     )
     return resolved, data
+
+
+def _learn_tokenizer(
+    config: PretrainConfig, objective: Objective, texts: Iterable[str]
+) -> Tokenizer:
+    kind = cast(TokenizerKind, config.tokenizer)
+    special_tokens = (*usual_special_tokens(kind), *objective.more_special_tokens)
+    return train_tokenizer(kind, texts, config.vocab_size, special_tokens=special_tokens)
 
 
 def _decisions(config: PretrainConfig) -> str:

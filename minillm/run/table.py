@@ -19,6 +19,7 @@ from minillm.config import (
     BidirectionalConfig,
     DecoderConfig,
     EncoderConfig,
+    EncoderDecoderConfig,
     NeuralNgramConfig,
     NgramConfig,
     PretrainConfig,
@@ -27,21 +28,24 @@ from minillm.config import (
 )
 from minillm.data import PreparedData
 from minillm.errors import CheckpointError, ConfigError
-from minillm.models.base import CountedModel, LanguageModel, Model
+from minillm.models.base import CountedModel, Model
 from minillm.models.bidirectional import Bidirectional
 from minillm.models.decoder import Decoder
 from minillm.models.encoder import Encoder
+from minillm.models.encoder_decoder import EncoderDecoder
 from minillm.models.neural_ngram import NeuralNgram
 from minillm.models.ngram import Ngram
 from minillm.models.recurrent import Recurrent
 from minillm.objectives.bidirectional import bidirectional_batch
 from minillm.objectives.causal import causal_batch
+from minillm.objectives.prefix import prefix_batch
 from minillm.objectives.sentence_pairs import next_sentence_batch, sentence_order_batch
 from minillm.run.batches import (
     BatchAt,
     masked_batches,
     pair_batches,
     reconstruction_batches,
+    span_batches,
     window_batches,
 )
 from minillm.run.floors import Floor, code_length_floor, hidden_words_floor, pairs_ceiling
@@ -51,9 +55,10 @@ from minillm.run.judges import (
     judge_by_hidden_words,
     judge_by_orders,
     judge_by_pairs,
+    judge_by_spans,
 )
 from minillm.runtime import derive_generator
-from minillm.tokenizers import Tokenizer, load_tokenizer
+from minillm.tokenizers import SENTINEL_TOKENS, Tokenizer, load_tokenizer
 
 # What each kind of architecture is built into.
 BUILDERS: Mapping[type, Callable[..., Model]] = {
@@ -63,6 +68,7 @@ BUILDERS: Mapping[type, Callable[..., Model]] = {
     NeuralNgramConfig: NeuralNgram,
     NgramConfig: Ngram,
     EncoderConfig: Encoder,
+    EncoderDecoderConfig: EncoderDecoder,
 }
 
 
@@ -74,6 +80,7 @@ class Objective:
     judge: Judge
     floor: Floor | None = None  # the best possible on TinyWorld; None where it is not known
     reads_sentences: bool = False  # documents as lists of sentences, not packed windows
+    more_special_tokens: tuple[str, ...] = ()  # than a tokenizer usually has
 
 
 OBJECTIVES: Mapping[str, Objective] = {
@@ -104,6 +111,15 @@ OBJECTIVES: Mapping[str, Objective] = {
     ),
     "sentence-reconstruction": Objective(
         batches=reconstruction_batches, judge=judge_by_orders, reads_sentences=True
+    ),
+    # What is cut out is no code length, and what could be known of it at best is not computed.
+    "span-corruption": Objective(
+        batches=span_batches, judge=judge_by_spans, more_special_tokens=SENTINEL_TOKENS
+    ),
+    "prefix": Objective(  # without a prefix it is a causal model, and judged as one
+        batches=partial(window_batches, prefix_batch),
+        judge=judge_by_code_length,
+        floor=code_length_floor,
     ),
 }
 
@@ -185,6 +201,20 @@ def describe_model(model: Model, *, name: str, objective: str) -> dict[str, Any]
     return {"model": name, "objective": objective, "architecture": asdict(model.config)}
 
 
+def build_described(description: Mapping[str, Any]) -> Model:
+    """Build the model that ``describe_model`` described, its weights fresh.
+
+    Raises:
+        LookupError, TypeError, ConfigError: there is no such model.
+    """
+    family = find_family(description["model"], objective=description["objective"])
+    architecture = {  # JSON has no tuples
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in description["architecture"].items()
+    }
+    return build_model(family.config(**architecture))
+
+
 AnyModel = TypeVar("AnyModel", bound=Model)
 
 
@@ -219,12 +249,7 @@ def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel[Any]:
             f"{folder} is fine-tuned for a task and no language model any more: minillm predict"
         )
     try:
-        family = find_family(description["model"], objective=description["objective"])
-        architecture = {  # JSON has no tuples
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in description["architecture"].items()
-        }
-        model = build_model(family.config(**architecture))
+        model = build_described(description)
     except (LookupError, TypeError, ConfigError) as error:
         raise CheckpointError(
             f"{folder / 'config.json'} describes no model that this minillm knows: {error}"
@@ -232,22 +257,3 @@ def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel[Any]:
     load_weights(model, files["model.safetensors"])
     tokenizer = load_tokenizer(folder / "tokenizer.json")
     return LoadedModel(model.to(device).eval(), tokenizer, description, folder)
-
-
-def load_language_model(path: Path | str, *, device: str = "cpu") -> LoadedModel[LanguageModel]:
-    """Open a trained model that can write; arguments and errors as ``load_model``.
-
-    Raises:
-        ConfigError: the model predicts no next token.
-
-    Example:
-        ``load_language_model("runs/tour").model.next_log_probs(token_ids)``
-    """
-    loaded = load_model(path, device=device)
-    if not isinstance(loaded.model, LanguageModel):
-        raise ConfigError(
-            f"{loaded.folder} holds a {loaded.description['model']} of the objective "
-            f"{loaded.description['objective']}: it predicts no next token and cannot write; "
-            "choose a model of the objective causal"
-        )
-    return loaded

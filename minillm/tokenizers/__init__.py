@@ -40,6 +40,7 @@ __all__ = [
     "sentinel_ids",
     "tokenizer_from_json",
     "train_tokenizer",
+    "usual_special_tokens",
     "word_starts",
 ]
 
@@ -75,11 +76,10 @@ def train_tokenizer(
         >>> [tokenizer.token_text(i) for i in tokenizer.encode("to be")]
         ['to', '␣', 'be']
     """
+    special_tokens = usual_special_tokens(kind) if special_tokens is None else special_tokens
     if kind == "wordpiece":
-        special_tokens = BERT_SPECIAL_TOKENS if special_tokens is None else special_tokens
         words = WordPieceTokenizer.train(texts, vocab_size, special_tokens=special_tokens)
         return FastWordPiece(words.pieces, special_tokens=special_tokens)
-    special_tokens = DEFAULT_SPECIAL_TOKENS if special_tokens is None else special_tokens
     check_vocab_size(vocab_size, special_tokens)
     if kind == "bytes":
         return ByteTokenizer(special_tokens=special_tokens)
@@ -90,6 +90,16 @@ def train_tokenizer(
         pieces = UnigramTokenizer.train(texts, vocab_size, special_tokens=special_tokens)
         return FastUnigram(pieces.scored_pieces(), special_tokens=special_tokens)
     raise ConfigError(f"tokenizer must be one of {', '.join(TOKENIZER_KINDS)}, got {kind!r}")
+
+
+def usual_special_tokens(kind: TokenizerKind) -> tuple[str, ...]:
+    """Return the special tokens that a kind of tokenizer has if none are asked for.
+
+    Example:
+        >>> usual_special_tokens("bpe")
+        ('<|bos|>', '<|eos|>', '<|pad|>', '<|mask|>')
+    """
+    return BERT_SPECIAL_TOKENS if kind == "wordpiece" else DEFAULT_SPECIAL_TOKENS
 
 
 def load_tokenizer(path: Path | str, *, fast: bool = True) -> Tokenizer:

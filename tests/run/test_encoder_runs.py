@@ -11,7 +11,7 @@ from minillm.config import PretrainConfig
 from minillm.data import load_prepared
 from minillm.errors import ConfigError, DataError
 from minillm.evaluation import choose_words, draw_pairs
-from minillm.run import OBJECTIVES, judge_checkpoint, load_language_model, load_model
+from minillm.run import OBJECTIVES, judge_checkpoint, load_model, make_writer
 from minillm.run.batches import make_frame
 from minillm.run.judges import HeldOut
 from minillm.text.world import TinyWorld
@@ -181,7 +181,7 @@ def test_sentences_that_do_not_fit_the_context_are_refused(run):
 def test_an_encoder_does_not_write(run, settings, capsys):
     run(objective="masked", steps=1)
     with pytest.raises(ConfigError, match="predicts no next token"):
-        load_language_model(settings["out"])
+        make_writer(load_model(settings["out"]), "the cat")
     assert main(["generate", "--checkpoint", str(settings["out"])]) == 2
     assert "cannot write" in capsys.readouterr().err
 
