@@ -2,7 +2,8 @@
 
 Each asset comes with the command and the machine that made it. The tour takes its usual time, the
 bands five runs of every notebook that trains, the comparison an hour of one core (it continues if
-it was interrupted), the readers of sentences a quarter of one.
+it was interrupted), the readers of sentences a quarter of one, the encoders of
+hidden words ten minutes.
 """
 
 from __future__ import annotations
@@ -67,11 +68,19 @@ def make_sentences() -> None:
     subprocess.run([sys.executable, str(ROOT / "scripts" / "sentence_readers.py")], check=True)
 
 
+def make_masked() -> None:
+    """Train the two encoders of notebook 11."""
+    for name in ("world", "stdlib"):
+        script = str(ROOT / "scripts" / "masked_models.py")
+        subprocess.run([sys.executable, script, name], check=True)
+
+
 MAKERS = {
     "tour": make_tour,
     "bands": make_bands,
     "comparison": make_comparison,
     "sentences": make_sentences,
+    "masked": make_masked,
 }
 
 
