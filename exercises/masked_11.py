@@ -26,7 +26,7 @@ from minillm.config import DecoderConfig, EncoderConfig
 from minillm.data import PackedWindows
 from minillm.models.base import Model
 from minillm.models.decoder import Decoder
-from minillm.models.encoder import INIT_STD, Encoder
+from minillm.models.encoder import Encoder, initial_std
 from minillm.objectives.causal import causal_batch
 from minillm.objectives.masked import Masker, Masking, masked_batch
 from minillm.text.world import END_WORD, TinyWorld
@@ -58,7 +58,7 @@ def make_encoder(vocab_size: int, *, seed: int, **sizes: Any) -> Encoder:
         for name, parameter in model.named_parameters():
             if parameter.ndim == 2:
                 std = EMBEDDING_STD if "embedding" in name else MATRIX_STD
-                parameter.mul_(std / INIT_STD)
+                parameter.mul_(std / initial_std(config.d_model))
         places = torch.arange(config.context_length)[:, None]
         shares = torch.arange(0, config.d_model, 2) / config.d_model
         angles = places * LONGEST_PERIOD**-shares

@@ -79,9 +79,6 @@ class BagReader(Model):
 def make_encoder(corpus: Corpus, *, seed: int, **changes: Any) -> Encoder:
     """Build a small encoder that judges pairs, or orders sentences with ``max_sentences``.
 
-    BERT draws its weights from N(0, 0.02²) for 768 columns. A sum over 64 columns is as large if
-    they are √(768 / 64) times as large, and without that the first hundreds of steps are lost.
-
     Args:
         corpus: whose words it reads.
         seed: of the weights.
@@ -90,12 +87,7 @@ def make_encoder(corpus: Corpus, *, seed: int, **changes: Any) -> Encoder:
     sizes = {"d_model": 64, "n_layers": 2, "n_heads": 4, "has_next_sentence_head": True}
     sizes |= {"context_length": corpus.frame.max_tokens} | changes
     config = EncoderConfig.bert(vocab_size=len(corpus.vocabulary), **sizes)
-    encoder = Encoder(config, generator=torch.Generator().manual_seed(seed))
-    with torch.no_grad():
-        for name, parameter in encoder.named_parameters():
-            if parameter.ndim == 2 and "norm" not in name:
-                parameter *= math.sqrt(768 / config.d_model)
-    return encoder
+    return Encoder(config, generator=torch.Generator().manual_seed(seed))
 
 
 Reader = BagReader | Encoder

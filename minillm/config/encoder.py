@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from minillm.config.checking import require_fraction, require_positive
+from minillm.config.checking import require_choice, require_fraction, require_positive
 from minillm.errors import ConfigError
 
 MAX_SENTENCES = 7  # 7! = 5040 orders
@@ -30,6 +30,7 @@ class EncoderConfig:
     dropout: float = 0.0  # probability of zeroing an activation, in training only
     has_next_sentence_head: bool = False  # a pooler and two classes of sentence pairs
     max_sentences: int = 0  # that a pointer head puts in order; 0: no such head
+    position_start: Literal["random", "sinusoids"] = "random"  # what learned positions begin as
 
     def __post_init__(self) -> None:
         require_positive(self, "vocab_size", "context_length", "d_model", "n_layers", "n_heads")
@@ -37,6 +38,9 @@ class EncoderConfig:
         require_fraction(self, "dropout")
         if self.d_model % self.n_heads:
             raise ConfigError(f"n_heads={self.n_heads} must divide d_model={self.d_model}")
+        require_choice(self, "position_start", ("random", "sinusoids"))
+        if self.position_start == "sinusoids" and self.d_model % 2:
+            raise ConfigError(f"sinusoids need an even d_model, got {self.d_model}")
         if self.max_sentences < 0 or self.max_sentences == 1:
             raise ConfigError(
                 f"max_sentences must be 0 (no such head) or at least 2, got {self.max_sentences}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from minillm.config.bidirectional import BidirectionalConfig
@@ -46,11 +47,16 @@ _BIDIRECTIONAL = {
     "lstm": Family(BidirectionalConfig, BidirectionalConfig.lstm, _RECURRENT),
     "rnn": Family(BidirectionalConfig, BidirectionalConfig.rnn, _RECURRENT),
 }
-_MASKED = {"bert": Family(EncoderConfig, EncoderConfig.bert, _ENCODER)}
-_PAIRS = {"bert": Family(EncoderConfig, EncoderConfig.bert_of_pairs, _ENCODER)}
-_ORDERING = {
-    "bert": Family(EncoderConfig, EncoderConfig.bert_that_orders, (*_ENCODER, "n_sentences"))
-}
+
+
+def _bert(make: Callable[..., EncoderConfig], *more: str) -> Family:
+    """Return a BERT for little text: begun at random, positions cost it most of a short run."""
+    return Family(EncoderConfig, partial(make, position_start="sinusoids"), (*_ENCODER, *more))
+
+
+_MASKED = {"bert": _bert(EncoderConfig.bert)}
+_PAIRS = {"bert": _bert(EncoderConfig.bert_of_pairs)}
+_ORDERING = {"bert": _bert(EncoderConfig.bert_that_orders, "n_sentences")}
 _PREFIX = {name: _CAUSAL[name] for name in ("llama", "gpt")}  # they have a mask to change
 # T5's second version: at these sizes the first one needs a learning rate three times as large.
 _SPANS = {"t5": Family(EncoderDecoderConfig, EncoderDecoderConfig.t5_1_1, _ENCODER)}

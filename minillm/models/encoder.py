@@ -22,9 +22,9 @@ from minillm.loss import token_log_probs, token_loss_sum
 from minillm.masking import padding_mask
 from minillm.models.base import Model
 from minillm.norms import make_norm
-from minillm.positions import LearnedPositions
+from minillm.positions import LearnedPositions, SinusoidalPositions
 
-INIT_STD = 0.02  # BERT's
+INIT_STD, INIT_WIDTH = 0.02, 768  # BERT's, and the width that it belongs to
 
 
 class Encoder(Model):
@@ -78,12 +78,17 @@ class Encoder(Model):
 
     @torch.no_grad()
     def _initialize(self, generator: torch.Generator) -> None:
-        """Draw matrices from N(0, 0.02²); biases are 0 and the norms' weights 1."""
+        """Draw matrices from N(0, ``initial_std``²); biases are 0 and the norms' weights 1."""
+        std = initial_std(self.config.d_model)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
             elif "norm" not in name:
-                nn.init.normal_(parameter, std=INIT_STD, generator=generator)
+                nn.init.normal_(parameter, std=std, generator=generator)
+        if self.config.position_start == "sinusoids":
+            places = torch.arange(self.context_length)
+            waves = SinusoidalPositions(self.config.d_model)(places)
+            self.position_embedding.weight.copy_(waves * std * math.sqrt(2))  # a wave's rms: 1/√2
 
     def forward(
         self,
@@ -219,6 +224,21 @@ class Encoder(Model):
                     f"{name} {tuple(x.shape)} must have the shape of token_ids "
                     f"{tuple(token_ids.shape)}"
                 )
+
+
+def initial_std(d_model: int) -> float:
+    """Return the standard deviation of an encoder's first weights.
+
+    BERT draws from N(0, 0.02²) for 768 columns (Devlin et al. 2019; the code's
+    ``initializer_range``). A sum over fewer columns is as large if they are wider, by the root of
+    the ratio; drawn from 0.02, an encoder of width 64 stays at the frequencies of tokens for many
+    hundred steps.
+
+    Example:
+        >>> initial_std(768), initial_std(192)
+        (0.02, 0.04)
+    """
+    return INIT_STD * math.sqrt(INIT_WIDTH / d_model)
 
 
 class MaskedTokenHead(nn.Module):

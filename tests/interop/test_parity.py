@@ -146,7 +146,6 @@ def test_five_more_steps_of_training_give_the_same_losses(name, fused, request, 
     own = make_optimizer(ours, name="adamw", learning_rate=0.01, weight_decay=0.1, fused=fused)
     found = [result.loss for result in train(ours, own, [[batch] for batch in batches])]
     assert found == pytest.approx(expected, rel=1e-5)
-    assert found[-1] < found[0]
 
 
 def _their_loss(theirs, batch):

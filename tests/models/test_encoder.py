@@ -76,8 +76,31 @@ def test_an_untrained_encoder_knows_nothing(token_ids):
     model = Encoder(EncoderConfig.bert(**SIZES, has_next_sentence_head=True))
     batch = Batch(inputs=token_ids, targets=token_ids, labels=torch.tensor([0, 1, 0]))
     sums = model.loss_sums(batch)
-    assert sums["tokens"].item() / (B * T) == pytest.approx(math.log(V), rel=0.02)
-    assert sums["labels"].item() / B == pytest.approx(math.log(2), rel=0.02)
+    spread = 768 * 0.02**2  # variance of the logits, at any width: it costs half of itself
+    expected = math.log(V) + spread / 2
+    assert sums["tokens"].item() / (B * T) == pytest.approx(expected, rel=0.02)
+    assert sums["labels"].item() / B == pytest.approx(math.log(2), rel=0.1)  # of three pairs
+
+
+@pytest.mark.parametrize("start", ["random", "sinusoids"])
+def test_first_weights_are_as_wide_as_the_width_asks_for(start):
+    """BERT's 0.02 at 768 columns; the root of the ratio more at fewer."""
+    config = EncoderConfig.bert(
+        vocab_size=499, d_model=48, n_heads=3, n_layers=1, context_length=97, position_start=start
+    )
+    model = Encoder(config)
+    for weight in (
+        model.token_embedding.weight,
+        model.position_embedding.weight,
+        model.blocks[0].attention.query.weight,
+    ):
+        assert weight.square().mean().sqrt().item() == pytest.approx(0.08, rel=0.05)
+    same = torch.equal(
+        model.position_embedding.weight[:, 1::2][0], torch.full((24,), 0.08 * 2**0.5)
+    )
+    assert same == (start == "sinusoids")
+    with pytest.raises(ConfigError, match="even d_model"):
+        EncoderConfig.bert(vocab_size=9, d_model=3, n_heads=1, position_start="sinusoids")
 
 
 def test_segments_matter_and_no_segment_is_the_first(model, token_ids):

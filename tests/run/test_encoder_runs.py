@@ -44,7 +44,8 @@ def test_it_learns_is_judged_and_never_beats_the_best(run, settings, objective):
     assert numbers["loss"] == pytest.approx(stored["loss"], rel=1e-6)
     log = (settings["out"] / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     lines = [json.loads(line) for line in log]
-    assert lines[-1]["loss"] < lines[0]["loss"]
+    losses = [line["loss"] for line in lines]
+    assert sum(losses[-10:]) < sum(losses[:10])
     if objective == "masked":
         assert 0.05 < numbers["floor_bits_per_hidden_word"] < numbers["bits_per_hidden_word"]
     elif objective in SENTENCES[:2]:
