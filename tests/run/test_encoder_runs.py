@@ -76,7 +76,8 @@ def test_masks_are_fresh_each_time_a_text_is_read(run, settings):
     first, later = batch_at(0), batch_at(1)
     chosen = (first.targets != -100).float().mean().item()
     assert 0.1 < chosen < 0.2
-    assert not torch.equal(first.targets != -100, later.targets != -100)
+    again = ((first.targets != -100) & (later.targets != -100)).float().mean().item()
+    assert again < 0.3 * chosen  # of the chosen places 15 % are chosen again by chance
     assert torch.equal(first.inputs, batch_at(0).inputs)
 
 
