@@ -28,6 +28,7 @@ from minillm.tokenizers.base import check_text
 from minillm.tokenizers.bpe_training import Pair, merge_pair
 
 Score = Literal["gain", "ratio"]
+ROUNDING = 1e-12  # relative; scores nearer to each other are equal
 CONTINUED = "##"
 MAX_TRAINED_WORD = 100  # characters; longer words are never cut into pieces either
 LEAST_COUNT = 2  # a pair seen once says nothing
@@ -149,7 +150,11 @@ class _PairTable:
             if score == "gain":
                 values = counts * np.log(values * self.piece_counts.sum())
         values[~is_candidate] = -np.inf
-        equals = np.flatnonzero(values == values.max())
+        # Equal scores may differ in their last digits: a vectorized logarithm rounds otherwise at
+        # the end of an array than inside it, and other processors otherwise again.
+        best = values.max()
+        size = max(abs(best), 1.0) if score == "gain" else best
+        equals = np.flatnonzero(np.abs(values - best) <= ROUNDING * size)
         names = ((pieces[a], pieces[b]) for a, b in (self.pairs[slot] for slot in equals))
         return self.pairs[max(zip(counts[equals], names, equals, strict=True))[2]]
 

@@ -55,7 +55,7 @@ def test_merged_equals_adapted_in_single_precision(make_body):
     body = trained(FineTuned(make_body("encoder"), CONFIG)).body
     adapted = hidden(body)
     merge_adapters(body)
-    torch.testing.assert_close(hidden(body), adapted, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(hidden(body), adapted, rtol=1e-5, atol=1e-5)
 
 
 def test_the_change_is_alpha_over_rank_times_b_a():
