@@ -24,7 +24,7 @@ from minillm.batch import IGNORE_INDEX, Batch
 from minillm.checkpoint import load_weights
 from minillm.config import DecoderConfig, EncoderConfig
 from minillm.data import PackedWindows
-from minillm.models.base import Model
+from minillm.models.base import Model, evaluating
 from minillm.models.decoder import Decoder
 from minillm.models.encoder import Encoder, initial_std
 from minillm.objectives.causal import causal_batch
@@ -187,21 +187,16 @@ def fate_names(token_ids: Tensor, batch: Batch, mask_id: int) -> list[str]:
     return names
 
 
-@torch.no_grad()
 def mean_loss(model: Model, batch: Batch) -> float:
     """Return the mean nats of a scored token, dropout off."""
-    was_training = model.training
-    loss = -model.eval().log_probs(batch).sum().item() / batch.n_scored()["tokens"]
-    model.train(was_training)
-    return loss
+    with evaluating(model):
+        return -model.log_probs(batch).sum().item() / batch.n_scored()["tokens"]
 
 
-@torch.no_grad()
 def fate_losses(model: Encoder, token_ids: Tensor, batch: Batch, mask_id: int) -> dict[str, float]:
     """Return the mean loss at each kind of scored place, nats."""
-    was_training = model.training
-    log_probs = model.eval().log_probs(batch)
-    model.train(was_training)
+    with evaluating(model):
+        log_probs = model.log_probs(batch)
     places = fates(token_ids, batch, mask_id)
     return {name: -log_probs[where].mean().item() for name, where in places.items()}
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from minillm.models.base import evaluating
 from minillm.models.decoder import Decoder
 
 
@@ -122,11 +123,10 @@ def logit_lens(model: Decoder, token_ids: Tensor) -> Tensor:
             for block in model.blocks
         ),
     ]
-    was_training = model.training
     try:
-        model.eval().hidden(token_ids)
+        with evaluating(model):
+            model.hidden(token_ids)
     finally:
-        model.train(was_training)
         for handle in handles:
             handle.remove()
     return torch.stack([model.unembedding(model.final_norm(stream)) for stream in streams])

@@ -17,6 +17,7 @@ from minillm.evaluation.code_length import (
     input_influence,
 )
 from minillm.evaluation.hidden_words import HiddenWordScores, choose_words, evaluate_hidden_words
+from minillm.evaluation.scores import Scores
 from minillm.evaluation.sentences import (
     OrderScores,
     PairScores,
@@ -32,6 +33,7 @@ __all__ = [
     "HiddenWordScores",
     "OrderScores",
     "PairScores",
+    "Scores",
     "SentencePair",
     "SpanScores",
     "TokenIds",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,14 +19,15 @@ from torch import Tensor
 
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.errors import ConfigError, DataError, NumericalError
-from minillm.models.base import LanguageModel
+from minillm.evaluation.scores import Scores
+from minillm.models.base import LanguageModel, evaluating
 from minillm.models.decoder import Decoder
 
 TokenIds = Sequence[int] | np.ndarray  # one document: (T,) integers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
+class Evaluation(Scores):
     """One model on one set of whole documents, every end of document charged."""
 
     loss: float  # nats per scored token
@@ -54,10 +55,6 @@ class Evaluation:
             n_tokens=n_tokens,
             loss_sum=loss_sum,
         )
-
-    def numbers(self) -> dict[str, float]:
-        """Return every number by name."""
-        return asdict(self)
 
     def summary(self) -> str:
         """Say it in a line."""
@@ -105,15 +102,10 @@ def evaluate_documents(
     batches = _batches(documents, limit, batch_size)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     loss_sum, n_tokens = 0.0, 0
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            for batch in batches if progress is None else progress(batches):
-                loss_sum -= model.log_probs(batch.to(device)).cpu().double().sum().item()
-                n_tokens += batch.n_scored()["tokens"]
-    finally:
-        model.train(was_training)
+    with evaluating(model):
+        for batch in batches if progress is None else progress(batches):
+            loss_sum -= model.log_probs(batch.to(device)).cpu().double().sum().item()
+            n_tokens += batch.n_scored()["tokens"]
     if math.isnan(loss_sum):
         raise NumericalError("the model predicts NaN for the documents: it is damaged")
     return Evaluation.from_sums(loss_sum=loss_sum, n_tokens=n_tokens, n_bytes=n_bytes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from torch import Tensor
 
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.errors import DataError, NumericalError
+from minillm.evaluation.scores import Scores
 from minillm.loss import token_log_probs
+from minillm.models.base import evaluating
 from minillm.models.encoder import Encoder
 from minillm.objectives.masked import Masker
 from minillm.runtime import derive_generator
@@ -27,7 +29,7 @@ Bar = Callable[[Sequence[Batch]], Iterable[Batch]]  # wraps batches, such as tqd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HiddenWordScores:
+class HiddenWordScores(Scores):
     """One encoder on hidden words of whole documents."""
 
     loss: float  # nats per hidden token
@@ -36,10 +38,6 @@ class HiddenWordScores:
     n_tokens: int  # hidden
     n_words: int  # hidden
     n_bytes: int  # of the documents' text
-
-    def numbers(self) -> dict[str, float]:
-        """Return every number by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def summary(self) -> str:
         """Say it in a line."""
@@ -74,7 +72,6 @@ def choose_words(word_ids: Tensor, maskable: Tensor, *, rate: float, number: int
     return torch.isin(word_ids, drawn) & maskable
 
 
-@torch.no_grad()
 def evaluate_hidden_words(
     model: Encoder,
     documents: Sequence[np.ndarray],
@@ -130,23 +127,18 @@ def evaluate_hidden_words(
     )
 
 
-@torch.no_grad()
 def score_hidden(
     model: Encoder, batches: Sequence[Batch], *, progress: Bar | None = None
 ) -> tuple[float, int, int]:
     """Return the summed nats, how many guesses are right, and how many tokens are hidden."""
     device = next(model.parameters()).device
     loss_sum, n_right, n_tokens = 0.0, 0, 0
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         for batch in batches if progress is None else progress(batches):
             logits, truth = model.hidden_logits(batch.to(device))
             loss_sum -= token_log_probs(logits[None], truth[None]).double().sum().item()
             n_right += int((logits.argmax(dim=1) == truth).sum())
             n_tokens += len(truth)
-    finally:
-        model.train(was_training)
     if math.isnan(loss_sum):
         raise NumericalError("the model predicts NaN for hidden words: it is damaged")
     return loss_sum, n_right, n_tokens

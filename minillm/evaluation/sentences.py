@@ -8,17 +8,20 @@ Dimension key: B pairs, T positions, K sentences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from minillm.batch import Batch
 from minillm.errors import DataError
 from minillm.evaluation.hidden_words import Bar, score_hidden
+from minillm.evaluation.scores import Scores
 from minillm.loss import token_loss_sum
+from minillm.models.base import evaluating
 from minillm.models.encoder import Encoder
 from minillm.objectives.masked import Masker
 from minillm.objectives.sentence_pairs import (
@@ -91,7 +94,7 @@ def draw_pairs(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PairScores:
+class PairScores(Scores):
     """One encoder on pairs of sentences, whole for the pair, with hidden words for the rest."""
 
     loss: float  # nats: the sum of both losses
@@ -103,10 +106,6 @@ class PairScores:
     n_tokens: int  # hidden
     n_bytes: int  # of the documents' text
 
-    def numbers(self) -> dict[str, float]:
-        """Return every number by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
     def summary(self) -> str:
         """Say it in a line."""
         return (
@@ -115,7 +114,6 @@ class PairScores:
         )
 
 
-@torch.no_grad()
 def evaluate_pairs(
     model: Encoder,
     documents: Documents,
@@ -172,7 +170,7 @@ def evaluate_pairs(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OrderScores:
+class OrderScores(Scores):
     """One encoder on shuffled sentences."""
 
     loss: float  # nats per place
@@ -182,10 +180,6 @@ class OrderScores:
     n_tokens: int  # places scored: what ``loss`` is a mean over
     n_bytes: int  # of the documents' text
 
-    def numbers(self) -> dict[str, float]:
-        """Return every number by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
     def summary(self) -> str:
         """Say it in a line."""
         return (
@@ -194,7 +188,6 @@ class OrderScores:
         )
 
 
-@torch.no_grad()
 def evaluate_orders(
     model: Encoder,
     documents: Documents,
@@ -229,17 +222,10 @@ def evaluate_orders(
         )
         for i in range(0, len(documents), BATCH_SIZE)
     ]
-    device, was_training = next(model.parameters()).device, model.training
-    model.eval()
     loss_sum, orders = 0.0, []
-    try:
-        for batch in batches if progress is None else progress(batches):
-            assert batch.labels is not None
-            scores = model.label_logits(batch.to(device)).cpu()
-            loss_sum += token_loss_sum(scores, batch.labels).item()
-            orders.append(best_order(scores, batch.labels))
-    finally:
-        model.train(was_training)
+    for scores, labels in _label_logits(model, batches, progress):
+        loss_sum += token_loss_sum(scores, labels).item()
+        orders.append(best_order(scores, labels))
     labels = torch.cat([batch.labels for batch in batches if batch.labels is not None])
     predicted, n_places = torch.cat(orders), sum(batch.n_scored()["labels"] for batch in batches)
     return OrderScores(
@@ -254,19 +240,23 @@ def evaluate_orders(
 
 def _judge(model: Encoder, batches: Sequence[Batch], progress: Bar | None) -> tuple[float, int]:
     """Return the summed nats of the labels and how many are guessed right."""
-    device, was_training = next(model.parameters()).device, model.training
-    model.eval()
     loss_sum, n_right = 0.0, 0
-    shown: Iterable[Batch] = batches if progress is None else progress(batches)
-    try:
-        for batch in shown:
-            assert batch.labels is not None
-            logits = model.label_logits(batch.to(device)).cpu()
-            loss_sum += token_loss_sum(logits, batch.labels).item()
-            n_right += int((logits.argmax(dim=1) == batch.labels).sum())
-    finally:
-        model.train(was_training)
+    for logits, labels in _label_logits(model, batches, progress):
+        loss_sum += token_loss_sum(logits, labels).item()
+        n_right += int((logits.argmax(dim=1) == labels).sum())
     return loss_sum, n_right
+
+
+def _label_logits(
+    model: Encoder, batches: Sequence[Batch], progress: Bar | None
+) -> list[tuple[Tensor, Tensor]]:
+    """Return the scores and the labels of each batch, on the CPU."""
+    device, found = next(model.parameters()).device, []
+    with evaluating(model):
+        for batch in batches if progress is None else progress(batches):
+            assert batch.labels is not None
+            found.append((model.label_logits(batch.to(device)).cpu(), batch.labels))
+    return found
 
 
 def _foreign(documents: Documents, home: int, below: Callable[[int], int]) -> tuple[int, int]:

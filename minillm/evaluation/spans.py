@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ import torch
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.errors import DataError, NumericalError
 from minillm.evaluation.hidden_words import Bar
+from minillm.evaluation.scores import Scores
+from minillm.models.base import evaluating
 from minillm.models.encoder_decoder import EncoderDecoder
 from minillm.objectives.span_corruption import SpanCorruption, span_corruption_batch
 from minillm.runtime import derive_generator
@@ -24,7 +26,7 @@ _SHORTEST = 8  # tokens of a text from which something is cut out; what is left 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SpanScores:
+class SpanScores(Scores):
     """One encoder–decoder on texts with spans cut out."""
 
     loss: float  # nats per target token, sentinels and the end included: what training minimizes
@@ -33,16 +35,11 @@ class SpanScores:
     n_cut: int  # of them that were cut out
     n_bytes: int  # of the documents' text
 
-    def numbers(self) -> dict[str, float]:
-        """Return every number by name."""
-        return asdict(self)
-
     def summary(self) -> str:
         """Say it in a line."""
         return f"{self.loss:.3f} nats a target token, {self.cut_loss:.3f} nats a token cut out"
 
 
-@torch.no_grad()
 def evaluate_spans(
     model: EncoderDecoder,
     documents: Sequence[np.ndarray],
@@ -79,7 +76,7 @@ def evaluate_spans(
         )
         for i in range(0, len(pieces), BATCH_SIZE)
     ]
-    losses = _losses(model, batches if progress is None else list(progress(batches)))
+    losses = _losses(model, batches, progress)
     targets = torch.cat([_scored(batch) for batch in batches])
     is_cut = ~torch.isin(targets, torch.tensor([*corruption.sentinel_ids, corruption.eos_id]))
     return SpanScores(
@@ -91,18 +88,14 @@ def evaluate_spans(
     )
 
 
-def _losses(model: EncoderDecoder, batches: Sequence[Batch]) -> torch.Tensor:
+def _losses(model: EncoderDecoder, batches: Sequence[Batch], progress: Bar | None) -> torch.Tensor:
     """Return the nats of every target, in the order of the batches."""
-    device, was_training = next(model.parameters()).device, model.training
-    model.eval()
-    try:
-        found = []
-        for batch in batches:
+    device, found = next(model.parameters()).device, []
+    with evaluating(model):
+        for batch in batches if progress is None else progress(batches):
             assert batch.targets is not None
             log_probs = model.log_probs(batch.to(device)).cpu().double()
             found.append(-log_probs[batch.targets != IGNORE_INDEX])
-    finally:
-        model.train(was_training)
     losses = torch.cat(found)
     if math.isnan(losses.sum().item()):
         raise NumericalError("the model predicts NaN for what was cut out: it is damaged")

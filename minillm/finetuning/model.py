@@ -11,7 +11,6 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from minillm.attention import AttentionBackend
 from minillm.batch import Batch
 from minillm.config.checking import require_choice, require_fraction, require_positive
 from minillm.errors import ConfigError
@@ -169,10 +168,6 @@ class FineTuned(Model):
     def log_probs(self, batch: Batch) -> Tensor:
         """Return log p of each label in nats, in the shape of the labels; 0 where not scored."""
         return token_log_probs(*self._scored(batch))
-
-    def set_backend(self, name: AttentionBackend) -> None:
-        """Compute the body's attention with the backend ``name`` from now on."""
-        self.body.set_backend(name)
 
     def n_trainable(self) -> int:
         """Count the numbers that learn."""

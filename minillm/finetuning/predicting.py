@@ -18,6 +18,7 @@ from minillm.finetuning.encoding import Row, RowEncoder, make_batch
 from minillm.finetuning.examples import ClassExample, Example, QuestionExample, TagExample
 from minillm.finetuning.metrics import OUTSIDE, accuracy, answer_scores, macro_f1, span_scores
 from minillm.finetuning.model import FineTuned
+from minillm.models.base import evaluating
 from minillm.tokenizers import CharSpan, Tokenizer
 
 ROWS_AT_ONCE = 32
@@ -218,39 +219,34 @@ def _encoder(model: FineTuned, tokenizer: Tokenizer) -> RowEncoder:
     return RowEncoder(tokenizer, model.config, summary=model.summary)
 
 
-@torch.no_grad()
 def _loss(model: FineTuned, tokenizer: Tokenizer, examples: Sequence[Example]) -> float | None:
     """Return the mean loss of a scored label; None where nothing is scored."""
     total, n_scored = 0.0, 0
-    for batch in _batches(model, tokenizer, _encoder(model, tokenizer).rows(examples)):
-        total += model.loss_sums(batch)["labels"].item()
-        n_scored += batch.n_scored()["labels"]
+    with evaluating(model):
+        for batch in _batches(model, tokenizer, _encoder(model, tokenizer).rows(examples)):
+            total += model.loss_sums(batch)["labels"].item()
+            n_scored += batch.n_scored()["labels"]
     return total / n_scored if n_scored else None
 
 
 def _batches(model: FineTuned, tokenizer: Tokenizer, rows: Sequence[Row]) -> Iterator:
-    """Yield batches of neighboring rows on the model's device, the model in evaluation mode."""
-    was_training = model.training
-    model.eval()
+    """Yield batches of neighboring rows on the model's device."""
     device = next(model.parameters()).device
-    try:
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            batch = make_batch(rows[start : start + ROWS_AT_ONCE], pad_id=tokenizer.pad_id)
-            yield batch.to(device)
-    finally:
-        model.train(was_training)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        batch = make_batch(rows[start : start + ROWS_AT_ONCE], pad_id=tokenizer.pad_id)
+        yield batch.to(device)
 
 
-@torch.no_grad()
 def _predictions(
     model: FineTuned, tokenizer: Tokenizer, examples: Sequence[Example], rows: Sequence[Row]
 ) -> list[Prediction]:
     logits: list[Tensor] = []
-    for batch in _batches(model, tokenizer, rows):
-        scores = model(batch).float().cpu()
-        if bool(scores.isnan().any()):
-            raise NumericalError("the model's scores are NaN: its weights are damaged")
-        logits.extend(scores)
+    with evaluating(model):
+        for batch in _batches(model, tokenizer, rows):
+            scores = model(batch).float().cpu()
+            if bool(scores.isnan().any()):
+                raise NumericalError("the model's scores are NaN: its weights are damaged")
+            logits.extend(scores)
     scored = list(zip(rows, logits, strict=True))
     task, labels = model.config.task, model.config.labels
     if task == "classify":

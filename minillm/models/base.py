@@ -6,13 +6,17 @@ Dimension key: B sequences, T positions, V vocabulary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from minillm.attention import AttentionBackend, check_backend
 from minillm.batch import Batch
+from minillm.blocks import SelfAttention
 from minillm.data import Progress
 
 
@@ -30,6 +34,9 @@ class Model(nn.Module, ABC):
     def set_backend(self, name: AttentionBackend) -> None:
         """Compute attention with the backend ``name`` from now on, wherever there is any."""
         check_backend(name)
+        for module in self.modules():
+            if isinstance(module, SelfAttention):
+                module.backend = name
 
     def n_parameters(self) -> int:
         """Count the trained numbers; a tied matrix counts once."""
@@ -42,6 +49,27 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def log_probs(self, batch: Batch) -> Tensor:
         """Return log p of each target given its context, (B, T) in nats; 0 where not scored."""
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, without gradients, and back afterwards.
+
+    Example:
+        >>> layer = nn.Dropout(0.5)
+        >>> with evaluating(layer):
+        ...     layer.training, torch.is_grad_enabled()
+        (False, False)
+        >>> layer.training
+        True
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
 
 
 class LanguageModel(Model):

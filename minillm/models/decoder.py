@@ -6,12 +6,11 @@ Dimension key: B sequences, T positions, C d_model, V vocabulary, L layers, H he
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from minillm.attention import AttentionBackend, check_backend
+from minillm.attention import AttentionBackend
 from minillm.batch import Batch
 from minillm.blocks import TransformerBlock, recorded_weights
 from minillm.config import DecoderConfig
@@ -205,12 +204,6 @@ class Decoder(HiddenLanguageModel):
             ``generate(model.given_prefix(prefix), prefix.tolist(), max_new_tokens=50)``
         """
         return GivenPrefix(self, prefix)
-
-    def set_backend(self, name: AttentionBackend) -> None:
-        """Compute attention with the backend ``name`` from now on, in every layer."""
-        check_backend(name)
-        for block in self.blocks:
-            cast(TransformerBlock, block).attention.backend = name
 
     def _hidden(self, batch: Batch) -> Tensor:
         return self.hidden(

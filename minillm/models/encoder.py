@@ -6,13 +6,12 @@ Dimension key: B sequences, T positions, C d_model, V vocabulary, L layers, H he
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minillm.attention import AttentionBackend, check_backend
+from minillm.attention import AttentionBackend
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.blocks import TransformerBlock, recorded_weights
 from minillm.config import EncoderConfig
@@ -192,12 +191,6 @@ class Encoder(Model):
         return recorded_weights(
             self.blocks, lambda: self.hidden(token_ids, segment_ids, is_padding)
         )
-
-    def set_backend(self, name: AttentionBackend) -> None:
-        """Compute attention with the backend ``name`` from now on, in every layer."""
-        check_backend(name)
-        for block in self.blocks:
-            cast(TransformerBlock, block).attention.backend = name
 
     def _label_scores(self, hidden: Tensor, batch: Batch) -> Tensor:
         if self.pair_head is not None and (batch.labels is None or batch.labels.ndim == 1):

@@ -7,14 +7,14 @@ L layers, H heads.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from minillm.attention import AttentionBackend, check_backend
+from minillm.attention import AttentionBackend
 from minillm.batch import Batch
-from minillm.blocks import TransformerBlock, recorded_weights
+from minillm.blocks import recorded_weights
 from minillm.config import EncoderDecoderConfig
 from minillm.kv_cache import KVCache
 from minillm.linear import Linear
@@ -211,15 +211,6 @@ class EncoderDecoder(Model):
                 decoder=recorded_weights(self.decoder.blocks, run),
                 cross=recorded_weights(self.decoder.blocks, run, layer="cross_attention"),
             )
-
-    def set_backend(self, name: AttentionBackend) -> None:
-        """Compute attention with the backend ``name`` from now on, in every layer."""
-        check_backend(name)
-        for block in (*self.encoder.blocks, *self.decoder.blocks):
-            block = cast(TransformerBlock, block)
-            block.attention.backend = name
-            if block.reads_source:
-                block.cross_attention.backend = name
 
     def _embed(self, token_ids: Tensor, *, n_past: int) -> Tensor:
         if token_ids.ndim != 2:

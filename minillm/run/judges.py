@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -17,6 +17,7 @@ from minillm.evaluation import (
     HiddenWordScores,
     OrderScores,
     PairScores,
+    Scores,
     SpanScores,
     evaluate_documents,
     evaluate_hidden_words,
@@ -34,23 +35,6 @@ from minillm.tokenizers import Tokenizer
 
 N_STRANGERS = 50  # training documents that lend sentences where only one is held out
 EVALUATION_RATE = 0.15  # of the words that are hidden, whatever the training hid
-
-
-class Scores(Protocol):
-    """What every evaluation offers: a loss to compare checkpoints by, all its numbers, a line."""
-
-    @property
-    def loss(self) -> float:
-        """What training minimizes, in nats."""
-        ...
-
-    def numbers(self) -> dict[str, float]:
-        """Return every number by name."""
-        ...
-
-    def summary(self) -> str:
-        """Say it in a line."""
-        ...
 
 
 def logged(scores: Scores) -> dict[str, float]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from minillm.data import load_prepared
 from minillm.errors import ConfigError, DataError
+from minillm.evaluation import Scores
 from minillm.run.floors import floors, held_out_texts, world_of
 from minillm.run.folder import CONFIG, DATA, RunFolder
-from minillm.run.judges import HeldOut, Scores
+from minillm.run.judges import HeldOut
 from minillm.run.table import OBJECTIVES, LoadedModel
 from minillm.text.corpora import Errors, load_corpus
 

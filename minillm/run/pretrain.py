@@ -25,10 +25,11 @@ from minillm.checkpoint import (
 from minillm.config import FAMILIES, PretrainConfig
 from minillm.data import PreparedData
 from minillm.errors import CheckpointError
+from minillm.evaluation import Scores
 from minillm.optim import make_optimizer
 from minillm.run.counting import count_text
 from minillm.run.folder import FINAL, RunFolder
-from minillm.run.judges import HeldOut, Scores, logged
+from minillm.run.judges import HeldOut, logged
 from minillm.run.opening import Say, open_run
 from minillm.run.result import RunResult
 from minillm.run.settings import last_stable_step, learning_rate_at
