@@ -272,7 +272,7 @@ def test_a_loss_that_is_not_finite_exits_3_and_keeps_the_checkpoint_row50(world,
 def test_a_full_disk_is_one_line_and_the_old_checkpoint_holds_row54(
     world, capsys, tmp_path, monkeypatch, name
 ):
-    owner = RunFolder if name == "log" else importlib.import_module("minillm.run.pretrain")
+    owner = RunFolder if name == "log" else importlib.import_module("minillm.run.saving")
     original, calls = getattr(owner, name), []
 
     def full(*arguments, **options):

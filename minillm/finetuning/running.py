@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -13,34 +12,28 @@ import torch
 from tqdm.auto import tqdm
 
 import minillm
-from minillm.checkpoint import (
-    load_optimizer,
-    load_weights,
-    newest_valid,
-    optimizer_tensors,
-    read_checkpoint,
-    step_name,
-    write_checkpoint,
-)
 from minillm.config import FinetuneConfig
-from minillm.errors import CheckpointError, ConfigError
+from minillm.errors import ConfigError
 from minillm.finetuning.examples import Example, hold_out
 from minillm.finetuning.predicting import MAIN_SCORE
 from minillm.finetuning.storing import finetuned_files
 from minillm.finetuning.tuning import Position, Tuning, find_labels, make_model, show_line, task_of
 from minillm.finetuning.world import load_examples
 from minillm.run import LoadedModel, RunFolder, RunResult, load_model
-from minillm.run.folder import FINAL
-from minillm.run.opening import Say
-from minillm.run.pretrain import N_KEPT, say_nothing
+from minillm.run.pretrain import say_nothing
+from minillm.run.saving import (
+    Say,
+    read_finished,
+    restore_newest,
+    save_step,
+    take_back_best,
+    write_final,
+)
 from minillm.run.signals import StopRequest
 from minillm.runtime import (
     machine_signature,
     preserved_process_state,
-    random_state,
     resolve_device,
-    seeded_random_state,
-    set_random_state,
 )
 
 _NOT_COMPARED = {"out", "checkpoint", "device"}  # where things lie; contents are compared by hash
@@ -188,40 +181,25 @@ class _Run:
 
     def is_finished(self) -> bool:
         """Whether ``final/`` is intact; then stand there."""
-        final = self.folder.path / FINAL
-        if not final.is_dir():
-            return False
-        try:
-            about = read_checkpoint(final)["config.json"]["run"]
-        except (CheckpointError, LookupError) as error:
-            self.say(f"warning: {error}; it is made again from the last checkpoint")
+        remedy = "it is made again from the last checkpoint"
+        about = read_finished(self.folder, say=self.say, remedy=remedy)
+        if about is None:
             return False
         self.tuning.position = Position(**about["position"])
         return True
 
     def restore(self) -> None:
         """Stand where the newest intact checkpoint was taken, or at the beginning."""
-        newest = newest_valid(self.folder.path)
-        if newest is None:
-            set_random_state(seeded_random_state(self.tuning.settings.seed))  # of dropout
-            self.folder.rewind_metrics(0)
-            if n_cut := self.tuning.n_cut_tokens:
-                self.say(
-                    f"{n_cut:,} tokens of the training examples are cut off: rows are too short"
-                )
-            return
-        checkpoint, problems = newest
-        for problem in problems:
-            self.say(f"warning: {problem}")
-        files = read_checkpoint(checkpoint)
-        state = files["state.json"]
-        load_weights(self.tuning.model, files["model.safetensors"])
-        load_optimizer(self.tuning.optimizer, files["optimizer.safetensors"], state["optimizer"])
-        set_random_state(state["random_state"])
-        self.tuning.position = Position(**state["position"])
-        step = self.tuning.position.step
-        self.folder.rewind_metrics(step)
-        self.say(f"continuing after step {step:,} of {self.tuning.settings.steps:,}")
+        tuning = self.tuning
+        saved = restore_newest(
+            self.folder, tuning.model, tuning.optimizer, seed=tuning.settings.seed, say=self.say
+        )
+        if saved is not None:
+            tuning.position = Position(**saved)
+            step, n_steps = tuning.position.step, tuning.settings.steps
+            self.say(f"continuing after step {step:,} of {n_steps:,}")
+        elif n_cut := tuning.n_cut_tokens:
+            self.say(f"{n_cut:,} tokens of the training examples are cut off: rows are too short")
 
     def advance(self, *, show_bars: bool) -> RunResult:
         """Take the steps that are left; save after each validation; stop early on a signal."""
@@ -252,35 +230,23 @@ class _Run:
     def _save(self) -> None:
         """Write a checkpoint to continue from; keep the newest two and the best."""
         at = self.tuning.position
-        tensors, description = optimizer_tensors(self.tuning.optimizer)
-        state = {
-            "position": asdict(at),
-            "optimizer": description,
-            "random_state": random_state(),
-        }
-        more = {"optimizer.safetensors": tensors, "state.json": state}
-        self.folder.sync_log()
-        path = write_checkpoint(
-            self.folder.path / step_name(at.step), self._files() | more, step=at.step
+        save_step(
+            self.folder,
+            self._files(),
+            self.tuning.optimizer,
+            step=at.step,
+            position=asdict(at),
+            kept_steps=(at.best_step,),
         )
-        best = None if at.best_step is None else self.folder.path / step_name(at.best_step)
-        for old in sorted(path.parent.glob("step-*"), reverse=True)[N_KEPT:]:
-            if old != best:
-                shutil.rmtree(old)
 
     def _finish(self) -> None:
         """Write ``final/``: the model of the best validation."""
         at = self.tuning.position
         if at.best_step is not None and at.best_step != at.step:
-            best = self.folder.path / step_name(at.best_step)
-            try:
-                weights = read_checkpoint(best, ["model.safetensors"])["model.safetensors"]
-                load_weights(self.tuning.model, weights)
-            except CheckpointError as error:
-                self.say(f"warning: {error}; the last step is taken instead of the best one")
+            take_back_best(self.folder, self.tuning.model, step=at.best_step, say=self.say)
         files = self._files()
         files["config.json"]["run"] = {"position": asdict(at)}
-        final = write_checkpoint(self.folder.path / FINAL, files, step=at.step)
+        final = write_final(self.folder, files, step=at.step)
         name = MAIN_SCORE[self.tuning.model.config.task]
         self.say(
             f"finished: {at.step:,} steps, validation {name} {at.scores[name]:.3f} at step "

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import cast
 
-from minillm.checkpoint import model_tensors, read_checkpoint, write_checkpoint
+from minillm.checkpoint import model_tensors
 from minillm.config import PretrainConfig
 from minillm.data import PreparedData, Progress
-from minillm.errors import CheckpointError
 from minillm.models.base import CountedModel
-from minillm.run.folder import FINAL, RunFolder
+from minillm.run.folder import RunFolder
 from minillm.run.judges import HeldOut, logged
 from minillm.run.opening import Say
 from minillm.run.result import RunResult
+from minillm.run.saving import read_finished, write_final
 from minillm.run.table import OBJECTIVES, describe_model, make_first_model
 
 
@@ -31,10 +31,10 @@ def count_text(
     Returns:
         One step, which read all the text.
     """
-    stored = _finished(folder, say)
+    stored = read_finished(folder, say=say, remedy="it is made again")
     if stored is not None:
         say(f"{folder.path} is finished: the text was counted")
-        return RunResult(folder.path, 1, 1, 1, stored)
+        return RunResult(folder.path, 1, 1, 1, stored["validation"]["loss"])
     model = cast(CountedModel, make_first_model(config, vocab_size=data.tokenizer.vocab_size))
     model.fit(data.train, bos_id=data.tokenizer.bos_id, progress=progress)
     held_out = HeldOut.of_run(data, with_sentences=False)
@@ -48,19 +48,7 @@ def count_text(
         "tokenizer.json": data.tokenizer.to_json(),
     }
     folder.sync_log()
-    final = write_checkpoint(folder.path / FINAL, files, step=1)
+    final = write_final(folder, files, step=1)
     n_tokens, reached = len(data.train), validation.summary()
     say(f"finished: {n_tokens:,} tokens counted, validation {reached}; the model is in {final}")
     return RunResult(folder.path, 1, 1, 1, validation.loss)
-
-
-def _finished(folder: RunFolder, say: Say) -> float | None:
-    """Return the validation loss of an intact ``final/``; None where there is none."""
-    final = folder.path / FINAL
-    if not final.is_dir():
-        return None
-    try:
-        return read_checkpoint(final)["config.json"]["run"]["validation"]["loss"]
-    except (CheckpointError, LookupError) as error:
-        say(f"warning: {error}; it is made again")
-        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -16,6 +16,7 @@ from minillm.data import PreparedData, Progress, load_prepared, prepare_data
 from minillm.errors import ConfigError
 from minillm.run.folder import DATA, FINAL, RunFolder
 from minillm.run.judges import HeldOut
+from minillm.run.saving import Say
 from minillm.run.settings import (
     differences,
     from_json,
@@ -34,8 +35,6 @@ from minillm.tokenizers import (
     train_tokenizer,
     usual_special_tokens,
 )
-
-Say = Callable[[str], None]
 
 
 def open_run(

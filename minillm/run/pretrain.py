@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,37 +12,31 @@ from tqdm.auto import tqdm
 
 from minillm.batch import Batch
 from minillm.checkpoint import (
-    load_optimizer,
-    load_weights,
     model_tensors,
-    newest_valid,
-    optimizer_tensors,
-    read_checkpoint,
-    step_name,
-    write_checkpoint,
 )
 from minillm.config import FAMILIES, PretrainConfig
 from minillm.data import PreparedData
-from minillm.errors import CheckpointError
 from minillm.evaluation import Scores
 from minillm.optim import make_optimizer
 from minillm.run.counting import count_text
-from minillm.run.folder import FINAL, RunFolder
+from minillm.run.folder import RunFolder
 from minillm.run.judges import HeldOut, logged
 from minillm.run.opening import Say, open_run
 from minillm.run.result import RunResult
+from minillm.run.saving import (
+    read_finished,
+    restore_newest,
+    save_step,
+    take_back_best,
+    write_final,
+)
 from minillm.run.settings import last_stable_step, learning_rate_at
 from minillm.run.signals import StopRequest
 from minillm.run.table import OBJECTIVES, describe_model, make_first_model
 from minillm.runtime import (
     preserved_process_state,
-    random_state,
-    seeded_random_state,
-    set_random_state,
 )
 from minillm.training import StepResult, train
-
-N_KEPT = 2  # newest checkpoints: if the last one is damaged, the one before serves
 
 
 @dataclass(slots=True)
@@ -149,13 +142,9 @@ class _Run:
 
     def is_finished(self) -> bool:
         """Whether ``final/`` is intact and of the length that is asked for; then stand there."""
-        final = self.folder.path / FINAL
-        if not final.is_dir():
-            return False
-        try:
-            about = read_checkpoint(final)["config.json"]["run"]
-        except (CheckpointError, LookupError) as error:
-            self.say(f"warning: {error}; it is made again from the last checkpoint")
+        remedy = "it is made again from the last checkpoint"
+        about = read_finished(self.folder, say=self.say, remedy=remedy)
+        if about is None:
             return False
         self.position = _Position(**about["position"])
         return about["n_steps"] == self.n_steps
@@ -163,22 +152,12 @@ class _Run:
     def restore(self) -> None:
         """Stand where the newest intact checkpoint was taken, or at the beginning."""
         self.position = _Position()
-        newest = newest_valid(self.folder.path)
-        if newest is None:
-            set_random_state(seeded_random_state(self.config.seed))
-            self.folder.rewind_metrics(0)
-            return
-        checkpoint, problems = newest
-        for problem in problems:
-            self.say(f"warning: {problem}")
-        files = read_checkpoint(checkpoint)
-        state = files["state.json"]
-        load_weights(self.model, files["model.safetensors"])
-        load_optimizer(self.optimizer, files["optimizer.safetensors"], state["optimizer"])
-        set_random_state(state["random_state"])
-        self.position = _Position(**state["position"])
-        self.folder.rewind_metrics(self.position.step)
-        self.say(f"continuing after step {self.position.step:,} of {self.n_steps:,}")
+        saved = restore_newest(
+            self.folder, self.model, self.optimizer, seed=self.config.seed, say=self.say
+        )
+        if saved is not None:
+            self.position = _Position(**saved)
+            self.say(f"continuing after step {self.position.step:,} of {self.n_steps:,}")
 
     # --- training -------------------------------------------------------------------------------
 
@@ -267,31 +246,19 @@ class _Run:
 
     def _save(self) -> None:
         """Write a checkpoint to continue from, then remove those that nobody needs."""
-        tensors, description = optimizer_tensors(self.optimizer)
-        state = {
-            "position": asdict(self.position),
-            "optimizer": description,
-            "random_state": random_state(),
-        }
-        more = {"optimizer.safetensors": tensors, "state.json": state}
-        step = self.position.step
-        self.folder.sync_log()
-        path = write_checkpoint(
-            self.folder.path / step_name(step), self._model_files() | more, step=step
+        save_step(
+            self.folder,
+            self._model_files(),
+            self.optimizer,
+            step=self.position.step,
+            position=asdict(self.position),
+            kept_steps=(*self.kept_steps, self.position.best_step),
         )
-        kept = {
-            self.folder.path / step_name(s)
-            for s in {*self.kept_steps, self.position.best_step}
-            if s
-        }
-        for old in sorted(path.parent.glob("step-*"), reverse=True)[N_KEPT:]:
-            if old not in kept:
-                shutil.rmtree(old)
 
     def _finish(self) -> None:
         """Write ``final/``: the last step, or under ``patience`` the best one."""
         if self.config.patience is not None and self.position.best_step is not None:
-            self._take_back_the_best(self.position.best_step)
+            take_back_best(self.folder, self.model, step=self.position.best_step, say=self.say)
         validation = self._validate(on_all=True)
         files = self._model_files()
         files["config.json"]["run"] = {
@@ -300,17 +267,9 @@ class _Run:
             "validation": validation.numbers(),
         }
         step = self.position.step
-        final = write_checkpoint(self.folder.path / FINAL, files, step=step)
+        final = write_final(self.folder, files, step=step)
         reached = validation.summary()
         self.say(f"finished: {step:,} steps, validation {reached}; the model is in {final}")
-
-    def _take_back_the_best(self, step: int) -> None:
-        try:
-            best = read_checkpoint(self.folder.path / step_name(step), ["model.safetensors"])
-        except CheckpointError as error:
-            self.say(f"warning: {error}; the last step is taken instead of the best one")
-            return
-        load_weights(self.model, best["model.safetensors"])
 
 
 def _show(bar: tqdm, metrics: dict[str, Any]) -> None:

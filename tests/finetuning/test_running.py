@@ -21,7 +21,7 @@ from minillm.finetuning.tuning import finetune
 from minillm.finetuning.world import load_examples, make_example
 from minillm.run import RunFolder, load_model, pretrain
 
-running = importlib.import_module("minillm.finetuning.running")
+saving = importlib.import_module("minillm.run.saving")
 TASKS = ("classify", "tag", "qa")
 
 
@@ -83,7 +83,7 @@ def test_the_run_is_the_call_into_a_folder(settings, task):
     assert again == result
 
 
-@pytest.mark.parametrize(("owner", "name"), [(RunFolder, "log"), (running, "write_checkpoint")])
+@pytest.mark.parametrize(("owner", "name"), [(RunFolder, "log"), (saving, "write_checkpoint")])
 @pytest.mark.parametrize("call", [2, 4])
 def test_a_killed_run_continues_bit_for_bit(settings, tmp_path, monkeypatch, owner, name, call):
     finetune_run(FinetuneConfig(**settings))

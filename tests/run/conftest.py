@@ -9,7 +9,7 @@ import pytest
 from minillm.config import PretrainConfig
 from minillm.run import RunFolder, pretrain
 
-pretrain_module = importlib.import_module("minillm.run.pretrain")
+saving_module = importlib.import_module("minillm.run.saving")
 WORDS = "the a cat dog bird tree house sees finds likes under over red blue small large"
 
 
@@ -91,7 +91,7 @@ def kill_at(monkeypatch):
     """
 
     def plan(moment, step):
-        owner, name = {"log": (RunFolder, "log"), "save": (pretrain_module, "write_checkpoint")}[
+        owner, name = {"log": (RunFolder, "log"), "save": (saving_module, "write_checkpoint")}[
             moment.split()[1]
         ]
         original = getattr(owner, name)
