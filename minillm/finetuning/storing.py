@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from minillm.checkpoint import find_checkpoint, load_weights, model_tensors, read_checkpoint
-from minillm.errors import CheckpointError, ConfigError
+from minillm.checkpoint import model_tensors
+from minillm.errors import ConfigError
 from minillm.finetuning.examples import (
     ClassExample,
     Example,
@@ -25,17 +25,8 @@ from minillm.finetuning.predicting import (
     Prediction,
     TagPrediction,
 )
-from minillm.run.table import build_described
-from minillm.tokenizers import Tokenizer, load_tokenizer
-
-
-class LoadedTask(NamedTuple):
-    """A fine-tuned model from a checkpoint, with its tokenizer."""
-
-    model: FineTuned
-    tokenizer: Tokenizer
-    description: dict[str, Any]  # of the pretrained model, and "task"
-    folder: Path
+from minillm.run.table import LoadedModel, build_described, open_checkpoint
+from minillm.tokenizers import Tokenizer
 
 
 def finetuned_files(
@@ -56,7 +47,7 @@ def finetuned_files(
     }
 
 
-def load_finetuned(path: Path | str, *, device: str = "cpu") -> LoadedTask:
+def load_finetuned(path: Path | str, *, device: str = "cpu") -> LoadedModel[FineTuned]:
     """Open a fine-tuned model.
 
     Args:
@@ -70,24 +61,19 @@ def load_finetuned(path: Path | str, *, device: str = "cpu") -> LoadedTask:
     Example:
         ``model, tokenizer, *_ = load_finetuned("runs/reviews")``
     """
-    folder = find_checkpoint(path)
-    files = read_checkpoint(folder, ["model.safetensors", "config.json", "tokenizer.json"])
-    description = files["config.json"]
+    return open_checkpoint(path, _build, refuse=_refuse_taskless, device=device)
+
+
+def _build(description: Mapping[str, Any]) -> FineTuned:
+    return FineTuned(build_described(description), TaskConfig(**description["task"]))
+
+
+def _refuse_taskless(folder: Path, description: Mapping[str, Any]) -> None:
     if "task" not in description:
         raise ConfigError(
             f"{folder} is a pretrained model, which knows no task: fine-tune it first "
             "(minillm finetune)"
         )
-    try:
-        body = build_described(description)
-        model = FineTuned(body, TaskConfig(**description["task"]))
-    except (LookupError, TypeError, ConfigError) as error:
-        raise CheckpointError(
-            f"{folder / 'config.json'} describes no model that this minillm knows: {error}"
-        ) from error
-    load_weights(model, files["model.safetensors"])
-    tokenizer = load_tokenizer(folder / "tokenizer.json")
-    return LoadedTask(model.to(device).eval(), tokenizer, description, folder)
 
 
 def prediction_record(example: Example, prediction: Prediction) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def held_out_texts(corpus: Sequence[str], data: PreparedData) -> list[str]:
     Of TinyWorld they are told again: a tokenizer that drops letter case cannot give them back.
     """
     stored = data.documents("validation")
-    if world_of(corpus) is not None:
+    if world_of(corpus) is not None and not data.tokenizer.is_lossless:
         names = map(parse_corpus, corpus)
         told = [document.text for name in names for document in name.world_documents()]
         texts = [text for text in told if split_of(text) == "validation"]
@@ -123,14 +123,24 @@ def pairs_ceiling(
 
 
 def floors(
-    floor: Floor | None, corpus: Sequence[str], texts: Sequence[str], held_out: HeldOut
+    floor: Floor | None,
+    corpus: Sequence[str],
+    texts: Callable[[], Sequence[str]],
+    held_out: HeldOut,
 ) -> dict[str, float]:
-    """Return what is known to be the best possible; empty where nothing is known."""
+    """Return what is known to be the best possible; empty where nothing is known.
+
+    Args:
+        floor: of the objective.
+        corpus: the names that the texts came from.
+        texts: gives the documents' texts, and is asked only where a floor is known.
+        held_out: the same documents as the model reads them.
+    """
     world = world_of(corpus)
     if floor is None or world is None:
         return {}
     try:
-        return dict(floor(world, texts, held_out))
+        return dict(floor(world, texts(), held_out))
     except DataError:  # a text that the language cannot say: it was changed on the way
         return {}
 

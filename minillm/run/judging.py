@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,14 @@ def judge_checkpoint(
         data = load_prepared(folder / DATA)
         names = (RunFolder(folder).read_config() or {})["resolved"]["corpus"]
         held_out = HeldOut.of_run(data, with_sentences=objective.reads_sentences)
-        texts = held_out_texts(names, data)
+        texts = partial(held_out_texts, names, data)
     else:
         names = corpus
-        texts = [document.text for document in load_corpus(corpus, errors=errors)]
+        given = [document.text for document in load_corpus(corpus, errors=errors)]
         held_out = HeldOut.of_texts(
-            texts, loaded.tokenizer, with_sentences=objective.reads_sentences
+            given, loaded.tokenizer, with_sentences=objective.reads_sentences
         )
+        texts = partial(list, given)
     evaluation = objective.judge(loaded.model, held_out, show_bars=show_bars)
     return Judgement(evaluation, floors(objective.floor, names, texts, held_out))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -227,12 +227,17 @@ class _Run:
 
     def _validate(self, *, on_all: bool = False) -> Scores:
         """Judge the model on the validation documents, or on the first ones of them."""
-        held_out = HeldOut.of_run(
-            self.data,
-            with_sentences=self.objective.reads_sentences,
-            max_tokens=None if on_all else self.config.eval_tokens,
-        )
+        held_out = self._held_out(None) if on_all else self._sample
         return self.objective.judge(self.model, held_out)
+
+    @cached_property
+    def _sample(self) -> HeldOut:
+        """The first validation documents, which are judged again and again."""
+        return self._held_out(self.config.eval_tokens)
+
+    def _held_out(self, max_tokens: int | None) -> HeldOut:
+        with_sentences = self.objective.reads_sentences
+        return HeldOut.of_run(self.data, with_sentences=with_sentences, max_tokens=max_tokens)
 
     # --- saving ---------------------------------------------------------------------------------
 

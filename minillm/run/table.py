@@ -241,15 +241,41 @@ def load_model(path: Path | str, *, device: str = "cpu") -> LoadedModel[Any]:
     Example:
         ``model, tokenizer, _, _ = load_model("runs/tour")``
     """
-    folder = find_checkpoint(path)
-    files = read_checkpoint(folder, ["model.safetensors", "config.json", "tokenizer.json"])
-    description = files["config.json"]
+    return open_checkpoint(path, build_described, refuse=_refuse_task, device=device)
+
+
+def _refuse_task(folder: Path, description: Mapping[str, Any]) -> None:
     if "task" in description:
         raise ConfigError(
             f"{folder} is fine-tuned for a task and no language model any more: minillm predict"
         )
+
+
+def open_checkpoint(
+    path: Path | str,
+    build: Callable[[Mapping[str, Any]], AnyModel],
+    *,
+    refuse: Callable[[Path, Mapping[str, Any]], None],
+    device: str,
+) -> LoadedModel[AnyModel]:
+    """Read a checkpoint and put its weights into the model that it describes.
+
+    Args:
+        path: a run's folder (its ``final/`` or newest intact step), or one checkpoint.
+        build: makes the model, its weights fresh, of what ``config.json`` says.
+        refuse: raises where ``config.json`` is that of another kind of model.
+        device: where the model shall be.
+
+    Raises:
+        ConfigError: there is no checkpoint at ``path``; and what ``refuse`` raises.
+        CheckpointError: it is damaged, or of a model that this version does not know.
+    """
+    folder = find_checkpoint(path)
+    files = read_checkpoint(folder, ["model.safetensors", "config.json", "tokenizer.json"])
+    description = files["config.json"]
+    refuse(folder, description)
     try:
-        model = build_described(description)
+        model = build(description)
     except (LookupError, TypeError, ConfigError) as error:
         raise CheckpointError(
             f"{folder / 'config.json'} describes no model that this minillm knows: {error}"

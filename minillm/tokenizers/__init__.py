@@ -17,7 +17,7 @@ from minillm.tokenizers.sentinels import SENTINEL_TOKENS, sentinel_ids
 from minillm.tokenizers.tokenizer_json import Merges, ScoredPieces, WordPieces, from_json
 from minillm.tokenizers.unigram import UnigramTokenizer
 from minillm.tokenizers.wordpiece import BERT_SPECIAL_TOKENS, WordPieceTokenizer
-from minillm.tokenizers.words import Words, word_starts
+from minillm.tokenizers.words import Words
 
 __all__ = [
     "BERT_SPECIAL_TOKENS",
@@ -41,7 +41,6 @@ __all__ = [
     "tokenizer_from_json",
     "train_tokenizer",
     "usual_special_tokens",
-    "word_starts",
 ]
 
 

@@ -62,16 +62,6 @@ class Words:
         return begins.cumsum(dim=1) - 1
 
 
-def word_starts(tokenizer: Tokenizer) -> np.ndarray:
-    """Return which ids begin a word whatever stands before them, (V,) bool.
-
-    Example:
-        >>> word_starts(WordPieceTokenizer(["play", "##ing"])).tolist()
-        [True, True, True, True, True, True, False]
-    """
-    return Words(tokenizer).starts
-
-
 def _joins(token: bytes, *, at_end: bool) -> bool:
     """Tell whether a word may go on across the beginning or the end of a token."""
     text = token.decode("utf-8", "surrogateescape")

@@ -7,6 +7,7 @@ import torch
 
 from minillm.batch import Batch
 from minillm.config import DecoderConfig, EncoderConfig
+from minillm.generation import generate
 from minillm.interop import to_transformers
 from minillm.models.decoder import Decoder
 from minillm.models.encoder import Encoder
@@ -33,6 +34,30 @@ def scrambled():
         return model.eval()
 
     return scramble
+
+
+@pytest.fixture(scope="session")
+def write_both():
+    """Let both write greedily: theirs all prompts at once, padded on the left; ours each alone."""
+
+    def write(ours, theirs, *, n_new, use_cache):
+        prompts = [[5, 7, 11, 13, 3], [19, 2, 23], [29]]
+        padded = torch.tensor([[0] * (5 - len(prompt)) + prompt for prompt in prompts])
+        is_real = torch.tensor([[0] * (5 - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+        out = theirs.generate(
+            padded,
+            attention_mask=is_real,
+            max_new_tokens=n_new,
+            do_sample=False,
+            use_cache=use_cache,
+            eos_token_id=None,
+            pad_token_id=0,
+        )
+        options = {"max_new_tokens": n_new, "temperature": 0, "use_cache": use_cache}
+        alone = [generate(ours, [prompt], **options)[0][-n_new:] for prompt in prompts]
+        return [row[-n_new:] for row in out.tolist()], alone
+
+    return write
 
 
 @pytest.fixture

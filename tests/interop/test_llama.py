@@ -8,7 +8,6 @@ import torch
 from minillm.batch import Batch
 from minillm.config import DecoderConfig
 from minillm.errors import CheckpointError
-from minillm.generation import generate
 from minillm.interop import from_transformers, llama, read_tokenizer, to_transformers
 from minillm.interop.names import to_theirs
 from minillm.interop.verifying import verify_export
@@ -68,26 +67,12 @@ def test_scores_losses_and_gradients_are_the_same(variant, dtype, make_llama, ba
 
 
 @pytest.mark.parametrize("use_cache", [True, False])
-def test_it_writes_the_same_tokens_padded_on_the_left_or_alone(use_cache, make_llama, opened):
+def test_it_writes_the_same_tokens_padded_on_the_left_or_alone(
+    use_cache, make_llama, opened, write_both
+):
     ours = make_llama()
-    theirs = opened(ours)
-    prompts = [[5, 7, 11, 13, 3], [19, 2, 23], [29]]
-    padded = torch.tensor([[0] * (5 - len(prompt)) + prompt for prompt in prompts])
-    is_real = torch.tensor([[0] * (5 - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    out = theirs.generate(
-        padded,
-        attention_mask=is_real,
-        max_new_tokens=13,
-        do_sample=False,
-        use_cache=use_cache,
-        eos_token_id=None,
-        pad_token_id=0,
-    )
-    alone = [
-        generate(ours, [prompt], max_new_tokens=13, temperature=0, use_cache=use_cache)[0][-13:]
-        for prompt in prompts
-    ]
-    assert [row[-13:] for row in out.tolist()] == alone
+    padded, alone = write_both(ours, opened(ours), n_new=13, use_cache=use_cache)
+    assert padded == alone
     assert len(set(map(tuple, alone))) == 3
 
 

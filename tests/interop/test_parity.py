@@ -102,27 +102,11 @@ def test_padding_on_the_left_changes_no_score(gpt2, opened):
 
 
 @pytest.mark.parametrize("use_cache", [True, False])
-def test_padding_on_the_left_changes_no_written_token(make_gpt2, opened, use_cache):
+def test_padding_on_the_left_changes_no_written_token(make_gpt2, opened, write_both, use_cache):
     """They write all prompts at once, the shorter ones padded; we write each alone."""
     gpt2 = make_gpt2(tie_embeddings=False)  # tied, a model without training repeats itself
-    theirs = opened(gpt2)
-    prompts = [[5, 7, 11, 13, 3], [19, 2, 23], [29]]
-    padded = torch.tensor([[0] * (5 - len(prompt)) + prompt for prompt in prompts])
-    is_real = torch.tensor([[0] * (5 - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    out = theirs.generate(
-        padded,
-        attention_mask=is_real,
-        max_new_tokens=9,
-        do_sample=False,
-        use_cache=use_cache,
-        eos_token_id=None,
-        pad_token_id=0,
-    )
-    alone = [
-        generate(gpt2, [prompt], max_new_tokens=9, temperature=0, use_cache=use_cache)[0][-9:]
-        for prompt in prompts
-    ]
-    assert [row[-9:] for row in out.tolist()] == alone
+    padded, alone = write_both(gpt2, opened(gpt2), n_new=9, use_cache=use_cache)
+    assert padded == alone
     assert len(set(map(tuple, alone))) == 3  # what they read makes a difference
 
 

@@ -84,6 +84,35 @@ class Killed(BaseException):
 
 
 @pytest.fixture
+def die(run, kill_at):
+    """Return a call that runs until the process dies, and says whether it died of that."""
+
+    def call(moment, step, **changes):
+        live = kill_at(moment, step)
+        with pytest.raises(BaseException) as raised:  # noqa: PT011 — told apart below
+            run(**changes)
+        live()
+        return type(raised.value) is Killed
+
+    return call
+
+
+@pytest.fixture
+def check_killed_is_whole(run, settings, contents, die):
+    """Kill a run of six steps, continue it, and compare it with one that was left alone."""
+
+    def check(**changes):
+        changes |= {"steps": 6, "save_every": 2}
+        whole = settings["out"].with_name("whole")
+        run(out=whole, **changes)
+        assert die("before log", 5, **changes)
+        run(**changes)
+        assert contents(settings["out"]) == contents(whole)
+
+    return check
+
+
+@pytest.fixture
 def kill_at(monkeypatch):
     """Make the process die at a moment of step k; return how to let it live again.
 

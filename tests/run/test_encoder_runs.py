@@ -58,14 +58,8 @@ def test_it_learns_is_judged_and_never_beats_the_best(run, settings, objective):
 
 
 @pytest.mark.parametrize("objective", ["masked", *SENTENCES])
-def test_a_killed_run_draws_the_same_masks_and_pairs(run, settings, contents, kill_at, objective):
-    run(objective=objective, steps=6, save_every=2, out=settings["out"].with_name("whole"))
-    live = kill_at("before log", 5)
-    with pytest.raises(BaseException):  # noqa: B017, PT011 (as if by kill -9)
-        run(objective=objective, steps=6, save_every=2)
-    live()
-    run(objective=objective, steps=6, save_every=2)
-    assert contents(settings["out"]) == contents(settings["out"].with_name("whole"))
+def test_a_killed_run_draws_the_same_masks_and_pairs(check_killed_is_whole, objective):
+    check_killed_is_whole(objective=objective)
 
 
 def test_masks_are_fresh_each_time_a_text_is_read(run, settings):

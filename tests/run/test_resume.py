@@ -15,46 +15,37 @@ from minillm.run import RunFolder, load_model
 MOMENTS = ("before log", "after log", "before save", "after save")
 
 
-def die(run, kill_at, moment, step, **changes):
-    """Run until the process dies; return whether it died of that."""
-    live = kill_at(moment, step)
-    with pytest.raises(BaseException) as raised:  # noqa: PT011 — told apart below
-        run(**changes)
-    live()
-    return type(raised.value).__name__ == "Killed"
-
-
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("step", [1, 4, 5, 7, 12])
 def test_a_killed_run_continues_as_if_nothing_had_happened_row13_row14(
-    run, settings, tmp_path, contents, kill_at, moment, step
+    run, settings, tmp_path, contents, die, moment, step
 ):
     run(out=tmp_path / "whole")
-    assert die(run, kill_at, moment, step)
+    assert die(moment, step)
     result, _ = run()
     assert (result.step, result.exit_status) == (12, 0)
     assert contents(settings["out"]) == contents(tmp_path / "whole")
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_every_step_of_sixty_row13(run, tmp_path, contents, kill_at):
+def test_a_run_killed_at_every_step_of_sixty_row13(run, tmp_path, contents, die):
     changes = {"steps": 60, "save_every": 7, "eval_every": 20}
     run(out=tmp_path / "whole", **changes)
     expected = contents(tmp_path / "whole")
     for step in range(1, 61):
         out = tmp_path / f"killed-{step}"
-        assert die(run, kill_at, MOMENTS[step % 2], step, out=out, **changes)
+        assert die(MOMENTS[step % 2], step, out=out, **changes)
         run(out=out, **changes)
         assert contents(out) == expected, step
         shutil.rmtree(out)
 
 
-def test_a_run_killed_while_resuming_four_times_row15(run, settings, tmp_path, contents, kill_at):
+def test_a_run_killed_while_resuming_four_times_row15(run, settings, tmp_path, contents, die):
     run(out=tmp_path / "whole")
     for moment, step in (
         ("after log", 6), ("before log", 6), ("after save", 8), ("before save", 9)
     ):  # fmt: skip
-        assert die(run, kill_at, moment, step)
+        assert die(moment, step)
     run()
     assert contents(settings["out"]) == contents(tmp_path / "whole")
 
@@ -145,10 +136,10 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_checkpoint_holds_row51(
 
 
 def test_a_damaged_newest_checkpoint_costs_its_steps_only_row2(
-    run, settings, tmp_path, contents, kill_at
+    run, settings, tmp_path, contents, die
 ):
     run(out=tmp_path / "whole")
-    assert die(run, kill_at, "after save", 9)
+    assert die("after save", 9)
     newest = max((settings["out"] / "checkpoints").iterdir())
     (newest / "optimizer.safetensors").write_bytes(b"")
     _, said = run()
@@ -156,8 +147,8 @@ def test_a_damaged_newest_checkpoint_costs_its_steps_only_row2(
     assert contents(settings["out"]) == contents(tmp_path / "whole")
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_again(run, settings, kill_at):
-    assert die(run, kill_at, "after save", 9)
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_again(run, settings, die):
+    assert die("after save", 9)
     for folder in (settings["out"] / "checkpoints").iterdir():
         (folder / "state.json").write_text("{}")
     with pytest.raises(CheckpointError, match="no checkpoint is intact"):
@@ -217,9 +208,9 @@ def test_a_run_cannot_be_cut_below_what_it_keeps(run):
         run(steps=5)
 
 
-def test_how_a_run_is_watched_may_change(run, settings, tmp_path, kill_at):
+def test_how_a_run_is_watched_may_change(run, settings, tmp_path, die):
     run(out=tmp_path / "whole")
-    assert die(run, kill_at, "after log", 6)
+    assert die("after log", 6)
     run(save_every=3, eval_every=2, eval_tokens=100)
     ours, whole = load_model(settings["out"]), load_model(tmp_path / "whole")
     for name, parameter in ours.model.named_parameters():
@@ -285,8 +276,8 @@ def test_changed_text_is_refused_row17(run, settings, corpus, tmp_path):
     run(corpus=(str(copy),), out=tmp_path / "new")
 
 
-def test_another_thread_count_or_machine_is_warned_of_row18(run, settings, kill_at):
-    assert die(run, kill_at, "after log", 6)
+def test_another_thread_count_or_machine_is_warned_of_row18(run, settings, die):
+    assert die("after log", 6)
     config = json.loads((settings["out"] / "config.json").read_text("utf-8"))
     config["machine"]["torch"] = "2.9.0"
     (settings["out"] / "config.json").write_text(json.dumps(config))
@@ -298,8 +289,8 @@ def test_another_thread_count_or_machine_is_warned_of_row18(run, settings, kill_
     assert result.is_finished
 
 
-def test_a_log_with_a_hole_is_refused(run, settings, kill_at):
-    assert die(run, kill_at, "after save", 9)
+def test_a_log_with_a_hole_is_refused(run, settings, die):
+    assert die("after save", 9)
     log = settings["out"] / "metrics.jsonl"
     log.write_text("".join(log.read_text("utf-8").splitlines(keepends=True)[1:]))
     with pytest.raises(CheckpointError, match="does not hold steps 1 to"):

@@ -36,16 +36,8 @@ def test_it_learns_and_is_judged_alike_when_it_is_opened(run, settings, objectiv
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES_HERE)
-def test_a_killed_run_draws_the_same_spans_and_prefixes(
-    run, settings, contents, kill_at, objective
-):
-    run(objective=objective, steps=6, save_every=2, out=settings["out"].with_name("whole"))
-    live = kill_at("before log", 5)
-    with pytest.raises(BaseException):  # noqa: B017, PT011 (as if by kill -9)
-        run(objective=objective, steps=6, save_every=2)
-    live()
-    run(objective=objective, steps=6, save_every=2)
-    assert contents(settings["out"]) == contents(settings["out"].with_name("whole"))
+def test_a_killed_run_draws_the_same_spans_and_prefixes(check_killed_is_whole, objective):
+    check_killed_is_whole(objective=objective)
 
 
 def test_batches_are_as_long_as_the_context_and_rebuild_the_text(run, settings):
