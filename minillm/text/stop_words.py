@@ -32,9 +32,8 @@ _CLASSES = {
     """,
 }
 STOP_WORDS = frozenset(word for words in _CLASSES.values() for word in words.split())
-_STOP_WORD = re.compile(
-    rf"(?<![\w-])(?:{'|'.join(sorted(STOP_WORDS))})(?![\w-]|['’]\w)[ \t]?", re.IGNORECASE
-)
+# Letter case is that of ASCII: Unicode would also fold İ to i and the Kelvin sign to k.
+_STOP_WORD = re.compile(rf"(?<![\w-])(?ai:{'|'.join(sorted(STOP_WORDS))})(?![\w-]|['’]\w)[ \t]?")
 
 
 def drop_stop_words(text: str) -> str:
