@@ -5,11 +5,14 @@ Dimension key: B sequences, T positions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+TokenIds = Sequence[int] | np.ndarray  # of one text, (T,)
 IGNORE_INDEX = -100  # target value meaning "do not score this position"
 
 
@@ -41,3 +44,32 @@ class Batch:
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         moved = {name: x.to(device) for name, x in given.items() if x is not None}
         return replace(self, **moved)
+
+
+def stack_rows(rows: Sequence[TokenIds | Tensor], *, fill: int) -> Tensor:
+    """Stack rows of different lengths; the shorter ones are filled up on the right.
+
+    Args:
+        rows: B rows of integers.
+        fill: what stands after their ends.
+
+    Returns:
+        (B, T) int64, T being the length of the longest row.
+
+    Example:
+        >>> stack_rows([[7, 8], [9]], fill=0).tolist()
+        [[7, 8], [9, 0]]
+    """
+    tensors = [torch.as_tensor(row, dtype=torch.int64) for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=fill)
+
+
+def row_padding(rows: Sequence[TokenIds | Tensor]) -> Tensor:
+    """Return what ``stack_rows`` filled up, (B, T) bool.
+
+    Example:
+        >>> row_padding([[7, 8], [9]]).tolist()
+        [[False, False], [False, True]]
+    """
+    lengths = torch.tensor([[len(row)] for row in rows])
+    return torch.arange(int(lengths.max())) >= lengths

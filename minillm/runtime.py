@@ -16,6 +16,7 @@ import platform
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minillm.errors import ConfigError
@@ -49,6 +50,12 @@ def derive_seed(seed: int, *keys: int | str) -> int:
     plain = [key if isinstance(key, str) else operator.index(key) for key in (seed, *keys)]
     digest = hashlib.sha256(repr(tuple(plain)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, read in pieces: memory stays small."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def derive_generator(seed: int, *keys: int | str) -> torch.Generator:

@@ -29,6 +29,7 @@ import numpy as np
 from minillm.data.sentences import SentenceDocuments, encode_with_sentences
 from minillm.data.windows import check_positive
 from minillm.errors import ConfigError, DataError
+from minillm.runtime import file_sha256
 from minillm.text.cleaning import CleaningReport, clean
 from minillm.text.documents import Document, Split, hash_each, split_stored
 from minillm.text.spool import Spool
@@ -194,7 +195,7 @@ def _fill(
 ) -> None:
     """Write the files; the manifest last, with the hashes of the others."""
     tokenizer.save(work / "tokenizer.json")
-    manifest["tokenizer_sha256"] = _file_sha256(work / "tokenizer.json")
+    manifest["tokenizer_sha256"] = file_sha256(work / "tokenizer.json")
     manifest["splits"] = {}
     for name, part in zip(_SPLITS, (split.train, split.validation), strict=True):
         bar = progress(part, desc=f"encode {name}", unit=" docs")
@@ -234,13 +235,8 @@ def _token_dtype(tokenizer: Tokenizer) -> np.dtype:
 
 
 def _check_hash(path: Path, expected: str) -> None:
-    if _file_sha256(path) != expected:
+    if file_sha256(path) != expected:
         raise DataError(f"{path} is damaged: delete {path.parent} to prepare the corpus again")
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_stream(
@@ -272,8 +268,8 @@ def _write_stream(
         "n_documents": n_documents,
         "n_tokens": n_tokens,
         "n_bytes": n_bytes,
-        "sha256": _file_sha256(path),
+        "sha256": file_sha256(path),
     }
     if sentences:
-        about |= {"n_sentences": n_sentences, "sentences_sha256": _file_sha256(starts_path)}
+        about |= {"n_sentences": n_sentences, "sentences_sha256": file_sha256(starts_path)}
     return about

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from minillm.batch import TokenIds
 from minillm.errors import ConfigError, DataError
 from minillm.runtime import derive_generator
-
-TokenIds = Sequence[int] | np.ndarray  # of one sentence
 
 
 class EndlessShuffle:

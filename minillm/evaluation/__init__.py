@@ -12,7 +12,6 @@ from minillm.evaluation.baselines import (
 )
 from minillm.evaluation.code_length import (
     Evaluation,
-    TokenIds,
     evaluate_documents,
     input_influence,
 )
@@ -36,7 +35,6 @@ __all__ = [
     "Scores",
     "SentencePair",
     "SpanScores",
-    "TokenIds",
     "choose_words",
     "copied_shares",
     "draw_pairs",

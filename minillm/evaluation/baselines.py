@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from minillm.batch import TokenIds
 from minillm.errors import DataError
-from minillm.evaluation.code_length import TokenIds, owned, require_positive
+from minillm.evaluation.code_length import owned, require_positive
 
 _XZ_MAX_DICTIONARY = 64 * 2**20  # bytes that xz looks back; it needs about 11 times as much memory
 _PASSAGE_BYTES = 32  # too long to come twice by chance; a power of two

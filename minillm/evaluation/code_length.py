@@ -17,13 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minillm.batch import IGNORE_INDEX, Batch
+from minillm.batch import IGNORE_INDEX, Batch, TokenIds
 from minillm.errors import ConfigError, DataError, NumericalError
 from minillm.evaluation.scores import Scores
 from minillm.models.base import LanguageModel, evaluating
 from minillm.models.decoder import Decoder
-
-TokenIds = Sequence[int] | np.ndarray  # one document: (T,) integers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

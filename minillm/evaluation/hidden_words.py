@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minillm.batch import IGNORE_INDEX, Batch
+from minillm.batch import IGNORE_INDEX, Batch, row_padding, stack_rows
 from minillm.errors import DataError, NumericalError
 from minillm.evaluation.scores import Scores
 from minillm.loss import token_log_probs
@@ -148,12 +148,8 @@ def _hidden_batch(pieces: Sequence[tuple[Tensor, Tensor]], masker: Masker) -> Ba
     """Stack pieces, their chosen tokens all replaced by [MASK], padded on the right."""
     rows = [token_ids.masked_fill(chosen, masker.masking.mask_id) for token_ids, chosen in pieces]
     truths = [token_ids.masked_fill(~chosen, IGNORE_INDEX) for token_ids, chosen in pieces]
-    lengths = torch.tensor([[len(row)] for row in rows])
-    inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     return Batch(
-        inputs=inputs,
-        targets=torch.nn.utils.rnn.pad_sequence(
-            truths, batch_first=True, padding_value=IGNORE_INDEX
-        ),
-        is_padding=torch.arange(inputs.shape[1]) >= lengths,
+        inputs=stack_rows(rows, fill=0),
+        targets=stack_rows(truths, fill=IGNORE_INDEX),
+        is_padding=row_padding(rows),
     )

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from minillm.batch import IGNORE_INDEX, Batch
+from minillm.batch import IGNORE_INDEX, Batch, row_padding, stack_rows
 from minillm.errors import ConfigError, DataError
 from minillm.finetuning.examples import ClassExample, Example, QuestionExample, TagExample
 from minillm.finetuning.model import TaskConfig
@@ -228,23 +226,17 @@ def make_batch(rows: Sequence[Row], *, pad_id: int) -> Batch:
         A batch with inputs and segment_ids (B, T), is_padding where there is any, and labels: (B,)
         classes, (B, T) tags, or (B, 2) starts and ends.
     """
-    inputs = _stacked([row.token_ids for row in rows], pad_id)
-    lengths = torch.tensor([[len(row.token_ids)] for row in rows])
-    is_padding = torch.arange(inputs.shape[1]) >= lengths
+    token_ids = [row.token_ids for row in rows]
+    is_padding = row_padding(token_ids)
     labels = None
     known = [row.labels for row in rows if row.labels is not None]
     if len(known) == len(rows):
         numbers = [label for label in known if isinstance(label, int)]
         lists = [label for label in known if not isinstance(label, int)]
-        labels = torch.tensor(numbers) if numbers else _stacked(lists, IGNORE_INDEX)
+        labels = torch.tensor(numbers) if numbers else stack_rows(lists, fill=IGNORE_INDEX)
     return Batch(
-        inputs=inputs,
-        segment_ids=_stacked([row.segment_ids for row in rows], 0),
+        inputs=stack_rows(token_ids, fill=pad_id),
+        segment_ids=stack_rows([row.segment_ids for row in rows], fill=0),
         is_padding=is_padding if bool(is_padding.any()) else None,
         labels=labels,
     )
-
-
-def _stacked(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    tensors = [torch.tensor(row, dtype=torch.int64) for row in rows]
-    return pad_sequence(tensors, batch_first=True, padding_value=value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from minillm.finetuning.storing import finetuned_files
 from minillm.finetuning.tuning import Position, Tuning, find_labels, make_model, show_line, task_of
 from minillm.finetuning.world import load_examples
 from minillm.run import LoadedModel, RunFolder, RunResult, load_model
+from minillm.run.opening import warn_of_other_digits
 from minillm.run.pretrain import say_nothing
 from minillm.run.saving import (
     Say,
@@ -31,6 +31,7 @@ from minillm.run.saving import (
 )
 from minillm.run.signals import StopRequest
 from minillm.runtime import (
+    file_sha256,
     machine_signature,
     preserved_process_state,
     resolve_device,
@@ -110,7 +111,7 @@ def _open(
         "minillm_version": minillm.__version__,
         "asked": plain,
         "checkpoint": str(config.checkpoint),
-        "checkpoint_sha256": _file_sha256(body.folder / "model.safetensors"),
+        "checkpoint_sha256": file_sha256(body.folder / "model.safetensors"),
         "examples_sha256": hashlib.sha256(repr(_contents(examples)).encode()).hexdigest(),
         "machine": machine,
     }
@@ -120,15 +121,7 @@ def _open(
         say(f"{config.steps:,} steps on {len(examples):,} examples; stored in {config.out}")
         return
     _compare(folder, stored, now)
-    was = stored["machine"]
-    changed = [
-        f"{key} {was.get(key)} → {machine[key]}" for key in machine if machine[key] != was.get(key)
-    ]
-    if changed:
-        say(
-            f"warning: {', '.join(changed)}: the run continues, but its last digits will differ "
-            "from those of an uninterrupted one"
-        )
+    warn_of_other_digits(stored["machine"], machine, say=say)
 
 
 def _compare(folder: RunFolder, stored: dict[str, Any], now: dict[str, Any]) -> None:
@@ -158,11 +151,6 @@ def _compare(folder: RunFolder, stored: dict[str, Any], now: dict[str, Any]) -> 
 def _contents(examples: Sequence[Example]) -> list[dict[str, Any]]:
     """Return examples without where they come from."""
     return [{**asdict(example), "source": ""} for example in examples]
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Run:

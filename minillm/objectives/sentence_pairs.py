@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from minillm.batch import Batch
+from minillm.batch import Batch, row_padding, stack_rows
 from minillm.errors import ConfigError, DataError
 
 Sentence = Sequence[int] | np.ndarray  # token ids without special ones
@@ -130,12 +129,10 @@ def frame_pairs(
         first, second = truncate_pair(first, second, frame.max_tokens - 3)
         rows.append([frame.cls_id, *first, frame.sep_id, *second, frame.sep_id])
         segments.append([0] * (len(first) + 2) + [1] * (len(second) + 1))
-    inputs = _padded(rows, frame.pad_id)
-    lengths = torch.tensor([[len(row)] for row in rows])
     return Batch(
-        inputs=inputs,
-        segment_ids=_padded(segments, 0),
-        is_padding=torch.arange(inputs.shape[1]) >= lengths,
+        inputs=stack_rows(rows, fill=frame.pad_id),
+        segment_ids=stack_rows(segments, fill=0),
+        is_padding=row_padding(rows),
         labels=torch.tensor(labels, dtype=torch.int64),
     )
 
@@ -201,9 +198,3 @@ def same_sentences(document: Sequence[Sentence], other: Sequence[Sentence]) -> b
         return True
     pairs = zip(document, other, strict=False)
     return len(document) == len(other) and all(list(a) == list(b) for a, b in pairs)
-
-
-def _padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Stack rows (B, T), the shorter ones filled up on the right."""
-    tensors = [torch.tensor(row, dtype=torch.int64) for row in rows]
-    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)

@@ -11,7 +11,7 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from minillm.batch import IGNORE_INDEX, Batch
+from minillm.batch import IGNORE_INDEX, Batch, row_padding, stack_rows
 from minillm.errors import DataError
 from minillm.objectives.sentence_pairs import PairFrame, Sentence
 
@@ -73,17 +73,15 @@ def sentence_reconstruction_batch(
             piece = [*sentences[start + place][:most], frame.sep_id]
             row += piece
             segment += [number] * len(piece)
-        rows.append(torch.tensor(row))
-        segments.append(torch.tensor(segment))
+        rows.append(row)
+        segments.append(segment)
         answer = torch.full((n_sentences,), IGNORE_INDEX)
         answer[torch.tensor(shuffled)] = torch.arange(n_own)
         labels.append(answer)
-    inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=frame.pad_id)
-    lengths = torch.tensor([[len(row)] for row in rows])
     return Batch(
-        inputs=inputs,
-        segment_ids=torch.nn.utils.rnn.pad_sequence(segments, batch_first=True),
-        is_padding=torch.arange(inputs.shape[1]) >= lengths,
+        inputs=stack_rows(rows, fill=frame.pad_id),
+        segment_ids=stack_rows(segments, fill=0),
+        is_padding=row_padding(rows),
         labels=torch.stack(labels),
     )
 

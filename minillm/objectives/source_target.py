@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from minillm.batch import IGNORE_INDEX, Batch
+from minillm.batch import IGNORE_INDEX, Batch, row_padding, stack_rows
 from minillm.errors import DataError
 
 TokenIds = Sequence[int] | Tensor
@@ -31,6 +30,7 @@ def shift_right(targets: Tensor, *, start_id: int, pad_id: int) -> Tensor:
         (B, T) int64.
 
     Example:
+        >>> import torch
         >>> shift_right(torch.tensor([[5, 6, -100]]), start_id=1, pad_id=0).tolist()
         [[1, 5, 6]]
     """
@@ -66,18 +66,11 @@ def source_target_batch(
         raise DataError(f"each source needs a target, got {len(sources)} and {len(targets)}")
     if not len(sources) or not all(len(row) for row in (*sources, *targets)):
         raise DataError("a pair of source and target needs a token on both sides")
-    lengths = torch.tensor([[len(row)] for row in sources])
-    inputs = _padded(sources, pad_id)
-    is_padding = torch.arange(inputs.shape[1]) >= lengths
-    padded_targets = _padded(targets, IGNORE_INDEX)
+    is_padding = row_padding(sources)
+    padded_targets = stack_rows(targets, fill=IGNORE_INDEX)
     return Batch(
-        inputs=inputs,
+        inputs=stack_rows(sources, fill=pad_id),
         targets=padded_targets,
         is_padding=is_padding if is_padding.any() else None,
         decoder_inputs=shift_right(padded_targets, start_id=start_id, pad_id=pad_id),
     )
-
-
-def _padded(rows: Sequence[TokenIds], value: int) -> Tensor:
-    tensors = [torch.as_tensor(row, dtype=torch.int64) for row in rows]
-    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)

@@ -142,7 +142,11 @@ def _reopen(
         _change_length(folder, before, after, say=say)
     if config.threads not in ("auto", before.threads):
         after = replace(after, threads=config.threads)
-    _warn_of_other_digits(stored["machine"], before, after, say=say)
+    warn_of_other_digits(
+        {**stored["machine"], "threads": str(before.threads)},
+        {**machine_signature(), "threads": str(after.threads)},
+        say=say,
+    )
     if after != before:
         folder.write_config(stored | {"resolved": to_json(after)})
     return after, load_prepared(folder.path / DATA)
@@ -174,11 +178,14 @@ def _change_length(
     say(f"{before.steps:,} steps become {after.steps:,}, from {kept[0].name} on")
 
 
-def _warn_of_other_digits(
-    machine: Mapping[str, str], before: PretrainConfig, after: PretrainConfig, *, say: Say
-) -> None:
-    was = {**machine, "threads": str(before.threads)}
-    now = {**machine_signature(), "threads": str(after.threads)}
+def warn_of_other_digits(was: Mapping[str, str], now: Mapping[str, str], *, say: Say) -> None:
+    """Say which parts of a machine changed since a run was begun: other sums, other rounding.
+
+    Args:
+        was: the machine's signature and its threads, when the run was begun.
+        now: the same today.
+        say: gets a line if anything changed.
+    """
     changed = [f"{key} {was[key]} → {now[key]}" for key in was if was[key] != now.get(key)]
     if changed:
         say(
