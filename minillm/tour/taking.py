@@ -75,7 +75,7 @@ def take_tour(config: TourConfig, *, say: Say, show_bars: bool = False) -> TourR
             config.out / FOLDER,
             pretrained=trained,
             untrained=untrained,
-            threads=cast(int, settings.threads),
+            threads=cast(int, settings.threads if config.threads == "auto" else config.threads),
             most_steps=config.steps,
             say=say,
             show_bars=show_bars,
