@@ -150,7 +150,7 @@ def _tell_objective(
         before, after = (model.log_probs(batch)[0].exp() for model in (untrained, trained))
     pieces = [f"`{tokenizer.token_text(i)}`" for i in ids[0].tolist()]
     rows = [
-        (" ".join(pieces[:place][-6:]), pieces[place], f"{p:.2%}", f"{q:.1%}")
+        (" ".join(pieces[:place]), pieces[place], f"{p:.2%}", f"{q:.1%}")
         for place, p, q in zip(range(1, 9), before.tolist(), after.tolist(), strict=False)
     ]
     report.table(

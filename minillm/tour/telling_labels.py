@@ -27,7 +27,7 @@ def tell_labels(report: Report, labeled: FewLabels) -> Report:
         f"packages and modules are hidden. The {n_packages} packages are "
         f"{', '.join(f'`{name}`' for name in task.packages)}; each contender learns from "
         f"{N_LABELS} labeled docstrings of each, and chooses its best moment or setting by "
-        f"{len(task.validation)} others. The test are {n_test} docstrings from "
+        f"{len(task.validation)} others. The test has {n_test} docstrings, from "
         f"{len({one.source for one in task.test})} documents that neither the pretraining nor the "
         "fine-tuning saw."
     )
