@@ -195,6 +195,8 @@ def test_the_verdict_is_what_the_draws_support(ours, theirs, verdict):
         Report("x"), FewLabels(task=task, answers=found | {SCRATCH: [answers(1)] * 3})
     )
     assert verdict in page.to_html()
+    n_wrong = (10 - ours[0] + 1) // 2  # the last texts, of both packages in turn
+    assert f"taken for <code>c</code>, {n_wrong} of 5 times" in page.to_html()
     beats_both = "callout result" in page.to_html()
     assert beats_both == (ours == (9, 9, 9))
 

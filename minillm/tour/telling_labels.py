@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 
 from minillm.plots.comparison import plot_scores
@@ -73,8 +74,8 @@ def _verdict(accuracies: Accuracies, other: str) -> str:
             f"draws of the labels: {means}. **That decides nothing.**"
         )
     return (
-        f"The pretrained model **does not beat {other}**: {means}. Which words occur says much "
-        "about a package, and this model has read for a minute or two."
+        f"The pretrained model **does not beat {other}**: {means}. It has read for a "
+        "minute or two, and a few labels of some modules must do for others."
     )
 
 
@@ -89,10 +90,22 @@ def _tell_answers(report: Report, labeled: FewLabels) -> Report:
         words = " ".join(texts[place].split())
         shown = words if len(words) <= _SHOWN else words[:_SHOWN].rsplit(" ", 1)[0] + " …"
         rows.append((shown, name, *(f"{one} {'✓' if one == name else '✗'}" for one in said)))
+    mistakes = Counter(
+        (true, answer)
+        for true, answer in zip(labels, labeled.answers[PRETRAINED][0], strict=True)
+        if true != answer
+    )
+    note = ""
+    if mistakes:
+        (true, answer), n = mistakes.most_common(1)[0]
+        note = (
+            f" The pretrained model's most frequent mistake: `{true}` taken for `{answer}`, {n} of "
+            f"{labels.count(true)} times. The test comes from other modules than the labels."
+        )
     return report.table(
         ("docstring", "package", "pretrained", "bag of words"),
         rows,
-        caption="The first test docstring of each package, and what was answered to it.",
+        caption="The first test docstring of each package, and what was answered to it." + note,
     )
 
 
