@@ -155,7 +155,10 @@ def stated(objective: str) -> dict[str, Any]:
     recipe = recipe_of(objective)
     return {
         "settings": dict(recipe.settings),
-        "phases": [asdict(phase) for phase in recipe.phases],
+        "phases": [
+            {name: value for name, value in asdict(phase).items() if value is not None}
+            for phase in recipe.phases
+        ],
         "why": recipe.why,
     }
 

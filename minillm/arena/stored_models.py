@@ -1,9 +1,9 @@
 """The small models of ``assets/models``: one an objective on TinyWorld, one on real text.
 
 They are pretrained by the arena's recipes, with the tokenizer that each objective usually has, and
-somewhat longer. Beside each lies ``NAME.json``: the command, the machine, what it was trained on
-and for how many steps, how its loss fell, the SHA-256 of its weights, and its scores on a few held-out
-documents, which whoever opens it can compute again.
+somewhat longer. Beside each lies ``NAME.json``: the command, the machine, the text, the number of
+steps, how the loss fell, the SHA-256 of the weights, and the scores on a few held-out documents,
+which whoever opens the model can compute again.
 """
 
 from __future__ import annotations
