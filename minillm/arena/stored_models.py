@@ -1,9 +1,9 @@
 """The small models of ``assets/models``: one an objective on TinyWorld, one on real text.
 
-They are pretrained by the arena's recipes, with the tokenizer that each objective usually has, and
-somewhat longer. Beside each lies ``NAME.json``: the command, the machine, the text, the number of
-steps, how the loss fell, the SHA-256 of the weights, and the scores on a few held-out documents,
-which whoever opens the model can compute again.
+They are pretrained by the arena's recipes, with the tokenizer that each objective usually has.
+Beside each lies ``NAME.json``: the command, the machine, the text, the number of steps, how the
+loss fell, the SHA-256 of the weights, and the scores on a few held-out documents, which whoever
+opens the model can compute again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class StoredModel:
     name: str
     objective: str
     corpus: str = "world"
-    seconds: float = 90.0  # of CPU
+    seconds: float = 60.0  # of CPU
     vocab_size: int = 1200
     sizes: Mapping[str, Any] = field(
         default_factory=lambda: {"d_model": 64, "n_layers": 2, "n_heads": 4}
@@ -64,7 +64,7 @@ STORED_MODELS = (
         name="causal-stdlib",
         objective="causal",
         corpus="stdlib",
-        seconds=150.0,
+        seconds=100.0,
         vocab_size=1536,
         sizes={"d_model": 96, "n_layers": 3, "n_heads": 4},
     ),
