@@ -258,6 +258,8 @@ def _tour(config: TourConfig) -> int:
         return tour.exit_status
     for name, value in tour.bits_per_byte.items():
         print(f"{value:6.2f} bits per byte  {name}")
+    for name, shares in tour.accuracies.items():
+        print(f"{sum(shares) / len(shares):6.1%} right, few labels  {name}")
     print(f"\nreport: {tour.report.resolve().as_uri()}")
     print("next:   make lab, then open notebooks/00_setup.ipynb")
     return 0

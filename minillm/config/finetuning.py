@@ -49,7 +49,7 @@ class FinetuneConfig(TuningConfig):
     out: Path  # the run's folder; the same command again continues there
     checkpoint: Path  # the pretrained model: a run's folder, its final/ or one of its checkpoints
     task: Literal["classify", "tag", "qa"]  # classes of texts, entities in them, answers from them
-    data: str  # a file of examples, .jsonl or .jsonl.gz, or world
+    data: str  # a file of examples, .jsonl or .jsonl.gz, or world or stdlib
     validation_data: str | None = None  # None: a tenth of the texts of data
     world_label: Literal["topic", "ending"] = "topic"  # what world is classified by
     device: Literal["auto", "cpu", "cuda"] = "auto"
