@@ -85,7 +85,7 @@ def test_labels_teach_when_there_is_no_answer():
     ],
 )
 def test_more_labels_help_on_tinyworld(baseline, view, name):
-    training = world_held_out(view, split="validation", n=101)
-    test = world_held_out(view, n=41)
-    few, many = (baseline(training[:n], test)[name] for n in (3, 101))
+    training = world_held_out(view, split="validation", n=53)
+    test = world_held_out(view, n=29)
+    few, many = (baseline(training[:n], test)[name] for n in (3, 53))
     assert 0 <= few < many < 1
