@@ -79,7 +79,8 @@ class PretrainConfig:
     patience: int | None = None  # validations without a better one before stopping; None: never
     seed: int = 0
     threads: int | Literal["auto"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products; weights: float32
+    # of matrix products; weights are float32; float16 scales its loss
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # how attention is computed; flex and triton: on a GPU
     backend: Literal["auto", "reference", "sdpa", "flex", "triton"] = "auto"
