@@ -94,7 +94,8 @@ def train(  # noqa: PLR0913 - what a step may need; all but three have a usual v
         )
         is_skipped = scaler is not None and not scaler.unscale(model.parameters())
         grad_norm = math.inf if is_skipped else _clip(model, max_grad_norm)
-        if not all(map(math.isfinite, [0.0 if is_skipped else grad_norm, *losses.values()])):
+        checked = [*losses.values()] if is_skipped else [grad_norm, *losses.values()]
+        if not all(map(math.isfinite, checked)):
             raise NumericalError(
                 f"step {step}: losses {losses}, gradient norm {grad_norm}; the weights are those "
                 f"of step {step - 1}. A smaller learning rate or a longer warmup usually helps."

@@ -53,8 +53,10 @@ class LossScaler:
         >>> weight = nn.Parameter(torch.tensor(2.0))
         >>> scaler = LossScaler(scale=1024.0)
         >>> (3 * weight * scaler.scale).backward()
-        >>> weight.grad, scaler.unscale([weight]), weight.grad
-        (tensor(3072.), True, tensor(3.))
+        >>> weight.grad
+        tensor(3072.)
+        >>> scaler.unscale([weight]), weight.grad
+        (True, tensor(3.))
     """
 
     def __init__(
