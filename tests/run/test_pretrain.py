@@ -5,7 +5,6 @@ import json
 import math
 import shutil
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -17,7 +16,6 @@ from minillm.config import FAMILIES, PretrainConfig
 from minillm.data import load_prepared
 from minillm.errors import CheckpointError, ConfigError, DataError, NumericalError
 from minillm.evaluation import evaluate_documents
-from minillm.optim import LossScaler
 from minillm.run import (
     OBJECTIVES,
     RunFolder,
@@ -28,7 +26,6 @@ from minillm.run import (
 )
 from minillm.run.table import BUILDERS
 
-pretrain_module = importlib.import_module("minillm.run.pretrain")
 settings_module = importlib.import_module("minillm.run.settings")
 # Causal models that learn by steps.
 TRAINED = [name for name, family in FAMILIES["causal"].items() if not family.counts]
@@ -142,28 +139,6 @@ def test_the_usual_winner_loses_only_clearly(run, settings, monkeypatch, dtype, 
     assert asked == [([first, *({"sdpa", "reference"} - {first})], 1.3)]
     stored = json.loads((settings["out"] / "config.json").read_text("utf-8"))
     assert stored["resolved"]["backend"] == first
-
-
-def test_float16_learns_and_says_what_it_skipped(run, settings):
-    plain, _ = run(out=settings["out"].with_name("plain"), dropout=0.0)
-    half, said = run(dtype="float16", dropout=0.0)
-    losses = [[line["loss"] for line in RunFolder(x.out).read_metrics()] for x in (plain, half)]
-    assert losses[1] != losses[0]  # it was rounded
-    assert losses[1] == pytest.approx(losses[0], abs=0.01)
-    assert any("float16 (its numbers, not its speed)" in line for line in said)
-    assert any("0 updates were skipped" in line for line in said)
-    assert {p.dtype for p in load_model(half.out).model.parameters()} == {torch.float32}
-    first = RunFolder(settings["out"]).read_metrics()[0]
-    assert (first["loss_scale"], first["skipped"]) == (2.0**16, False)
-
-
-def test_a_scale_that_never_fits_ends_the_run_row50(run, settings, monkeypatch):
-    scaler = partial(LossScaler, scale=2.0**100, least_scale=2.0**94)
-    monkeypatch.setattr(pretrain_module, "LossScaler", scaler)
-    with pytest.raises(NumericalError, match="after 7 skipped updates") as raised:
-        run(dtype="float16")
-    assert raised.value.exit_status == 3
-    assert [line["skipped"] for line in RunFolder(settings["out"]).read_metrics()] == [True] * 6
 
 
 def test_compiled_backends_are_tried_on_a_gpu_only(monkeypatch):

@@ -1,21 +1,17 @@
 """A run that was stopped anywhere and continued is the uninterrupted run, byte by byte."""
 
-import importlib
 import json
 import random
 import shutil
 import signal
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from minillm.errors import CheckpointError, ConfigError
-from minillm.optim import LossScaler
 from minillm.run import RunFolder, load_model
 
-pretrain_module = importlib.import_module("minillm.run.pretrain")
 MOMENTS = ("before log", "after log", "before save", "after save")
 
 
@@ -299,18 +295,3 @@ def test_a_log_with_a_hole_is_refused(run, settings, die):
     log.write_text("".join(log.read_text("utf-8").splitlines(keepends=True)[1:]))
     with pytest.raises(CheckpointError, match="does not hold steps 1 to"):
         run()
-
-
-def test_a_killed_float16_run_continues_with_its_loss_scale_row13(
-    check_killed_is_whole, settings, monkeypatch
-):
-    """The first scales are too large, and growth begins again in the middle of a count."""
-    scaler = partial(LossScaler, scale=2.0**20, growth_interval=3)
-    monkeypatch.setattr(pretrain_module, "LossScaler", scaler)
-    check_killed_is_whole(dtype="float16", backend="reference")
-    lines = RunFolder(settings["out"]).read_metrics()
-    assert {line["skipped"] for line in lines} == {True, False}
-    assert [line["grad_norm"] is None for line in lines] == [line["skipped"] for line in lines]
-    final = json.loads((settings["out"] / "final/config.json").read_text("utf-8"))
-    state = final["run"]["position"]["scaler"]
-    assert state["n_skipped"] == sum(line["skipped"] for line in lines)
