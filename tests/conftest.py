@@ -1,8 +1,13 @@
-"""A standard library in small, for what is learned from docstrings."""
+"""How Triton runs its kernels, and a standard library in small."""
 
+import os
 import random
 
 import pytest
+
+# Triton decides at its import whether a kernel is compiled or interpreted: settle that first.
+# Without a GPU the kernels can only be interpreted; TRITON_INTERPRET=0 tests them on one.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 
 PACKAGES = ("alpha", "bravo", "_pycharlie", "deltalib")
 MENTIONS = ("alpha.", "ALPHABET", "bravo.part3.Thing", "Charlies", "Deltas", "part5", "part77")
