@@ -4,7 +4,7 @@ Each asset comes with the command and the machine that made it. The tour takes i
 bands five runs of every notebook that trains, the comparison an hour of one core (it continues if
 it was interrupted), the readers of sentences a quarter of one, the encoders of
 hidden words ten minutes, the stored models a quarter of an hour, the arena an hour and a half (it
-continues as well).
+continues as well), the model that answers about stories five minutes.
 """
 
 from __future__ import annotations
@@ -111,6 +111,11 @@ def make_arena() -> None:
     subprocess.run([sys.executable, str(ROOT / "scripts" / "arena.py")], check=True)
 
 
+def make_dialogue() -> None:
+    """Teach the small model that answers about stories; count its true answers."""
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "dialogue_numbers.py")], check=True)
+
+
 MAKERS = {
     "tour": make_tour,
     "bands": make_bands,
@@ -119,6 +124,7 @@ MAKERS = {
     "masked": make_masked,
     "models": make_models,
     "arena": make_arena,
+    "dialogue": make_dialogue,
 }
 
 

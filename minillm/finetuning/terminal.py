@@ -57,8 +57,9 @@ def _answer(conversation: Conversation, text: str, *, say: Callable[[str], None]
     try:
         for number, piece in enumerate(pieces):
             if number == 0 and conversation.n_dropped:
-                n = conversation.n_dropped
-                say(f"(the oldest {n} turn{'s' * (n > 1)} had no room any more and are forgotten)")
+                say(
+                    f"(there is no room any more; oldest turns forgotten: {conversation.n_dropped})"
+                )
             _write(piece)
     except KeyboardInterrupt:
         _write(" …")
