@@ -119,7 +119,8 @@ def check_wire(attempt: Attempt, generator: torch.Generator) -> None:
     cross-attention (B, 1, T, S) bool; True means may read.
     """
     mistakes = WIRING_MISTAKES
-    source, target = torch.tensor([[5, 6, 7, 0], [8, 9, 4, 3]]), torch.tensor([[4, 9, 2, 8]] * 2)
+    source = torch.tensor([[5, 6, 7, 0], [8, 9, 4, 3]])
+    target = torch.tensor([[4, 9, 2, 8], [4, 9, 2, 0]])
     causal = torch.tensor([[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]).bool()
     rows = torch.tensor([[[[1, 1, 1, 0]] * 4], [[[1, 1, 1, 1]] * 4]]).bool()
     inputs = torch.tensor([[1, 4, 9, 2]] * 2)
