@@ -14,8 +14,10 @@ from torch import Tensor
 from minillm.batch import Batch
 from minillm.errors import ConfigError
 from minillm.models.base import Model
+from minillm.models.bidirectional import Bidirectional
 from minillm.models.decoder import Decoder
 from minillm.models.encoder import Encoder
+from minillm.models.encoder_decoder import EncoderDecoder
 from minillm.models.recurrent import Recurrent
 
 Summary = Literal["first", "last"]  # valid position
@@ -27,7 +29,8 @@ class Body:
 
     hidden: Callable[[Any, Batch], Tensor]  # the model and a batch → (B, T, C)
     summary: Summary  # which position has read all others, and can speak for the text
-    unused: tuple[str, ...]  # the heads of pretraining
+    unused: tuple[str, ...]  # the heads of pretraining, and halves that do not read
+    n_directions: int = 1  # that read the text on their own; C is d_model times it
 
 
 def _encoder_hidden(model: Encoder, batch: Batch) -> Tensor:
@@ -40,7 +43,16 @@ def _causal_hidden(model: Decoder | Recurrent, batch: Batch) -> Tensor:
     return model.hidden(batch.inputs, is_padding=batch.is_padding)
 
 
-# A model of another kind needs one line here; an encoder–decoder is read by its encoder.
+def _source_hidden(model: EncoderDecoder, batch: Batch) -> Tensor:
+    return model.encode(batch.inputs, batch.is_padding)[0]
+
+
+def _both_hidden(model: Bidirectional, batch: Batch) -> Tensor:
+    """Read the last layer; a task with many labels could mix all (``ScalarMix``), as ELMo does."""
+    return model.representations(batch.inputs, batch.is_padding)[-1]
+
+
+# A model of another kind needs one line here.
 BODIES: Mapping[type[Model], Body] = {
     Encoder: Body(
         hidden=_encoder_hidden,
@@ -49,6 +61,12 @@ BODIES: Mapping[type[Model], Body] = {
     ),
     Decoder: Body(hidden=_causal_hidden, summary="last", unused=("unembedding",)),
     Recurrent: Body(hidden=_causal_hidden, summary="last", unused=("unembedding",)),
+    EncoderDecoder: Body(  # its encoder alone: to write an answer it would need another head
+        hidden=_source_hidden, summary="first", unused=("decoder", "unembedding")
+    ),
+    Bidirectional: Body(
+        hidden=_both_hidden, summary="last", unused=("unembedding",), n_directions=2
+    ),
 }
 
 

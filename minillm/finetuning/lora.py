@@ -82,6 +82,7 @@ def add_adapters(
     rank: int,
     alpha: float,
     targets: Sequence[str] = TARGETS,
+    leave_out: Sequence[str] = (),
     generator: torch.Generator | None = None,
 ) -> list[str]:
     """Freeze a model and give its linear layers of some names an adapter each.
@@ -91,6 +92,7 @@ def add_adapters(
         rank: r of every adapter.
         alpha: α of every adapter.
         targets: the names of the layers within their modules.
+        leave_out: modules within which nothing is adapted, such as a decoder that does not read.
         generator: draws the matrices A.
 
     Returns:
@@ -105,7 +107,9 @@ def add_adapters(
     found = [
         (name, layer)
         for name, layer in model.named_modules()
-        if isinstance(layer, Linear) and name.rpartition(".")[2] in targets
+        if isinstance(layer, Linear)
+        and name.rpartition(".")[2] in targets
+        and {*name.split(".")}.isdisjoint(leave_out)
     ]
     if not found:
         raise ConfigError(

@@ -70,7 +70,7 @@ class FineTuned(Model):
     The body is used, not copied. The heads of its pretraining stand idle and are frozen.
 
     Args:
-        body: an encoder, a decoder or a recurrent language model.
+        body: a model of a kind that ``BODIES`` names.
         config: the task.
         generator: draws the head's weights and the adapters'; ``None``: torch's default seed.
 
@@ -100,9 +100,16 @@ class FineTuned(Model):
             )
         self.config, self.body = config, body
         generator = torch.Generator() if generator is None else generator
-        self.head = self._make_head(body.config.d_model, generator)
+        width = body.config.d_model * self._reading.n_directions
+        self.head = self._make_head(width, generator)
         if config.lora_rank is not None:
-            add_adapters(body, rank=config.lora_rank, alpha=config.lora_alpha, generator=generator)
+            add_adapters(
+                body,
+                rank=config.lora_rank,
+                alpha=config.lora_alpha,
+                leave_out=self._reading.unused,
+                generator=generator,
+            )
         self.freeze("none" if config.lora_rank is None else "body")
 
     @property
@@ -127,10 +134,10 @@ class FineTuned(Model):
             raise ConfigError("adapters freeze the body: leave freeze out, or lora_rank")
         adapters = {id(p) for p in adapter_parameters(self.body)}
         for name, parameter in self.body.named_parameters():
-            part = name.partition(".")[0]
-            is_embedding = "embedding" in part
+            parts = name.split(".")
+            is_embedding = any("embedding" in part for part in parts)
             is_frozen = what == "body" or (what == "embeddings" and is_embedding)
-            is_frozen |= part in self._reading.unused
+            is_frozen |= not {*parts}.isdisjoint(self._reading.unused)
             parameter.requires_grad_(not is_frozen or id(parameter) in adapters)
 
     def forward(self, batch: Batch) -> Tensor:

@@ -75,7 +75,7 @@ def finetune(
     same machine and torch, whatever was drawn before.
 
     Args:
-        body: an encoder, a decoder or a recurrent language model; it is not changed.
+        body: a pretrained model of a kind that ``BODIES`` names; it is not changed.
         tokenizer: the one it was trained with.
         training: labeled examples of one task.
         validation: labeled examples of the same task; none: train all steps.

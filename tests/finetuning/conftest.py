@@ -3,9 +3,17 @@
 import pytest
 import torch
 
-from minillm.config import DecoderConfig, EncoderConfig, RecurrentConfig
+from minillm.config import (
+    BidirectionalConfig,
+    DecoderConfig,
+    EncoderConfig,
+    EncoderDecoderConfig,
+    RecurrentConfig,
+)
+from minillm.models.bidirectional import Bidirectional
 from minillm.models.decoder import Decoder
 from minillm.models.encoder import Encoder
+from minillm.models.encoder_decoder import EncoderDecoder
 from minillm.models.recurrent import Recurrent
 from minillm.tokenizers import ByteTokenizer
 
@@ -27,6 +35,10 @@ def make_body(tokenizer):
             body = Encoder(EncoderConfig.bert(**size, **SIZES, has_next_sentence_head=True))
         elif kind == "decoder":
             body = Decoder(DecoderConfig.llama(**size, **SIZES))
+        elif kind == "encoder_decoder":
+            body = EncoderDecoder(EncoderDecoderConfig.t5_1_1(**size, **SIZES))
+        elif kind == "bidirectional":
+            body = Bidirectional(BidirectionalConfig.lstm(**size, d_model=10))
         else:
             body = Recurrent(RecurrentConfig.lstm(**size, d_model=10))
         generator = torch.Generator().manual_seed(0)

@@ -14,7 +14,7 @@ from minillm.finetuning.model import FineTuned, TaskConfig
 from minillm.models.decoder import Decoder
 from minillm.models.ngram import Ngram
 
-KINDS = ("encoder", "decoder", "recurrent")
+KINDS = ("encoder", "decoder", "recurrent", "encoder_decoder", "bidirectional")
 B, T = 3, 11
 LENGTHS = [7, 11, 5]
 CONFIGS = {
@@ -98,7 +98,7 @@ def test_a_class_is_read_where_everything_was(make_body, batch):
 def test_an_answer_stands_in_the_context_or_nowhere(make_body, batch, kind):
     model = FineTuned(make_body(kind), CONFIGS["qa"]).eval()
     allowed = model(batch).isfinite()
-    none = [0, 0, 0] if kind == "encoder" else [6, 10, 4]
+    none = [0, 0, 0] if kind.startswith("encoder") else [6, 10, 4]
     assert model.no_answer_positions(batch).tolist() == none
     for row, length in enumerate(LENGTHS):
         wanted = {*range(3, length - 1), none[row]}
@@ -156,7 +156,27 @@ def test_freezing_lets_only_the_rest_learn(make_body, batch, kind):
         assert bool(embeddings) == (what == "none")
         others = {name for name in learning if name.startswith("body.")} - embeddings
         assert bool(others) == (what != "body")
-    assert model.n_trainable() == 10 * 4 + 4
+    width = 20 if kind == "bidirectional" else 10
+    assert model.n_trainable() == width * 4 + 4
+
+
+def test_an_encoder_decoder_is_read_by_its_encoder(make_body, batch):
+    body = make_body("encoder_decoder")
+    hidden = body.encoder(
+        body.token_embedding(batch.inputs), source_mask=~batch.is_padding[:, None, None]
+    )
+    model = FineTuned(body, CONFIGS["classify"]).eval()
+    torch.testing.assert_close(model(batch), model.head.scores(hidden[:, 0]))
+
+
+def test_two_directions_make_vectors_of_twice_the_width(make_body, batch):
+    body = make_body("bidirectional")
+    model = FineTuned(body, CONFIGS["classify"]).eval()
+    row = batch.inputs[:1, : LENGTHS[0]]
+    ahead = body.forward_half.hidden(row)
+    back = body.backward_half.hidden(row.flip(1)).flip(1)
+    wanted = model.head.scores(torch.cat([ahead, back], dim=-1)[:, -1])
+    torch.testing.assert_close(model(batch)[:1], wanted)
 
 
 def test_tied_embeddings_still_learn():

@@ -58,6 +58,26 @@ def test_merged_equals_adapted_in_single_precision(make_body):
     torch.testing.assert_close(hidden(body), adapted, rtol=1e-5, atol=1e-5)
 
 
+def test_of_an_encoder_decoder_only_the_encoder_is_adapted(make_body):
+    body = make_body("encoder_decoder").double()
+    before = body.encode(TOKEN_IDS)[0].detach()
+    model = FineTuned(body, CONFIG).double()
+    unchanged = body.encode(TOKEN_IDS)[0]  # a frozen bias lets PyTorch take another kernel
+    torch.testing.assert_close(unchanged, before, rtol=0, atol=1e-12)
+    adapted = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert adapted == {"head.scores.weight", "head.scores.bias"} | {
+        f"body.encoder.blocks.{i}.attention.{name}.{part}"
+        for i in (0, 1)
+        for name in ("query", "value")
+        for part in ("down", "up")
+    }
+    trained(model)
+    learned = body.encode(TOKEN_IDS)[0].detach()
+    assert float((learned - before).abs().max()) > 0.01
+    merge_adapters(body)
+    torch.testing.assert_close(body.encode(TOKEN_IDS)[0], learned, rtol=0, atol=1e-12)
+
+
 def test_the_change_is_alpha_over_rank_times_b_a():
     generator = torch.Generator().manual_seed(5)
     for bias in (True, False):

@@ -99,7 +99,7 @@ def test_whoever_knows_the_labels_gets_full_marks(make_body, tokenizer, kind, ta
                 assert example.context[guess.start :].startswith(guess.text)
 
 
-@pytest.mark.parametrize("kind", ["encoder", "decoder", "recurrent"])
+@pytest.mark.parametrize("kind", ["encoder", "decoder", "encoder_decoder", "bidirectional"])
 @pytest.mark.parametrize("task", ["classify", "tag", "qa"])
 def test_neither_labels_nor_neighbors_matter(make_body, tokenizer, kind, task):
     examples = load_examples("world:documents=2", task)[:5]

@@ -253,3 +253,35 @@ def test_refusals_of_settings(tmp_path):
     with pytest.raises(ConfigError, match="task is qa: it needs a question"):
         make_example("qa", "a")
     assert make_example("tag", "Ann met").words == ["Ann", "met"]
+
+
+@pytest.mark.parametrize("objective", ["span-corruption", "bidirectional"])
+def test_every_kind_of_body_is_stored_and_answers_again(tmp_path, objective):
+    is_lstm = objective == "bidirectional"
+    sizes = {"d_model": 6} if is_lstm else {"d_model": 6, "n_heads": 3, "backend": "sdpa"}
+    pretrain(
+        PretrainConfig(
+            out=tmp_path / "base", corpus=("world:documents=60",), vocab_size=400, n_layers=1,
+            objective=objective, context_length=61, batch_size=3, steps=2, eval_tokens=200,
+            threads=1, dtype="float32", **sizes,
+        )
+    )  # fmt: skip
+    base = load_model(tmp_path / "base")
+    rank = None if is_lstm else 2
+    config = FinetuneConfig(
+        out=tmp_path / "tuned", checkpoint=tmp_path / "base", task="tag", data="world:documents=5",
+        steps=3, eval_every=3, batch_size=2, patience=None, lora_rank=rank,
+    )  # fmt: skip
+    assert finetune_run(config).is_finished
+    examples = load_examples(config.data, "tag")
+    training, validation = hold_out(examples)
+    by_call = finetune(
+        base.model, base.tokenizer, training, validation, settings=config, show_bar=False
+    )
+    loaded = load_finetuned(config.out)
+    stored = loaded.model.state_dict()
+    for name, tensor in by_call.model.state_dict().items():
+        assert torch.equal(tensor, stored[name]), name
+    assert predict(loaded.model, loaded.tokenizer, examples) == predict(
+        by_call.model, base.tokenizer, examples
+    )

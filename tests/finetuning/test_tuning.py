@@ -49,9 +49,12 @@ def make_examples(task, n, seed):
         ("encoder", "classify", 40),
         ("decoder", "classify", 40),
         ("recurrent", "classify", 40),
+        ("encoder_decoder", "classify", 40),
+        ("bidirectional", "tag", 40),
         ("encoder", "tag", 40),
         ("decoder", "tag", 40),
         ("encoder", "qa", 60),
+        ("encoder_decoder", "qa", 60),
         ("decoder", "qa", 60),
     ],
 )
