@@ -30,6 +30,7 @@ RANKS = [
     {"evaluation", "generation", "compression", "health", "interop"},
     {"run"},
     {"finetuning"},
+    {"arena"},
     {"plots"},
     {"tour", "speedrun"},
     {"cli"},

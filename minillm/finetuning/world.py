@@ -1,4 +1,4 @@
-"""TinyWorld's views as labeled examples: how its stories end, who is in them, what they answer."""
+"""Labeled examples by name: a file, TinyWorld's views, the standard library's docstrings."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from minillm.finetuning.examples import (
     check_task,
     find_words,
 )
+from minillm.finetuning.packages import is_stdlib, stdlib_examples
 from minillm.finetuning.reading import read_examples
 from minillm.text.world import WorldDocument
 from minillm.text.world.corpus import is_world, parse_corpus
@@ -34,13 +35,14 @@ def load_examples(
     labeled: bool = True,
     world_label: WorldLabel = "topic",
 ) -> list[Example]:
-    """Read a file of examples, or make them of TinyWorld.
+    """Read a file of examples, or make them of TinyWorld or of the standard library.
 
     Args:
-        data: a path as for ``read_examples``, or a corpus of TinyWorld such as
-            ``"world:documents=100,split=test"``.
+        data: a path as for ``read_examples``, a corpus of TinyWorld such as
+            ``"world:documents=100,split=test"``, or docstrings to classify by their package such as
+            ``"stdlib:labels=20"``, see ``stdlib_examples``.
         task: what the examples are for.
-        labeled: as for ``read_examples``; TinyWorld's always are.
+        labeled: as for ``read_examples``; the others always are.
         world_label: what a document of TinyWorld is classified by. Its topic is never said, and no
             reader can always be right about it; how it ended always is.
 
@@ -54,6 +56,10 @@ def load_examples(
         ('Who hid the daisies?', 'Alice')
     """
     check_task(task)
+    if is_stdlib(str(data)):
+        if task != "classify":
+            raise ConfigError(f"stdlib has labels to classify by, not for {task}: name a file")
+        return [*stdlib_examples(str(data))]
     if not is_world(str(data)):
         return read_examples(data, task, labeled=labeled)
     documents = parse_corpus(str(data)).world_documents()

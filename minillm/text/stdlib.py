@@ -68,12 +68,33 @@ def stdlib_documents(root: Path | None = None) -> Iterator[Document]:
         )
     if topics.exists():  # a few distributions leave it out
         yield from _topic_documents(topics)
+    for name, entries in _modules(root, paths):
+        yield Document("\n".join(entries), f"stdlib:{name}")
+
+
+def stdlib_docstrings(root: Path | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Yield each documented module's name and its docstrings, each below its heading.
+
+    Joined they are the module's document, see `stdlib_documents`.
+
+    Args:
+        root: as for `stdlib_documents`.
+
+    Example:
+        >>> name, entries = next(stdlib_docstrings())
+        >>> name, entries[0].splitlines()[0]
+        ('__future__', '__future__')
+    """
+    root = Path(sysconfig.get_path("stdlib")) if root is None else root
+    yield from _modules(root, _source_files(root))
+
+
+def _modules(root: Path, paths: list[Path]) -> Iterator[tuple[str, list[str]]]:
     seen: set[str] = set()
     for path in paths:
         name = _module_name(path.relative_to(root))
-        text = _module_text(path, name, seen)
-        if text:
-            yield Document(text, f"stdlib:{name}")
+        if entries := _module_entries(path, name, seen):
+            yield name, entries
 
 
 def _source_files(root: Path) -> list[Path]:
@@ -110,19 +131,19 @@ def _has_value(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict)
 
 
-def _module_text(path: Path, name: str, seen: set[str]) -> str:
-    """Join a module's docstrings, each under its heading; empty where nothing is documented."""
+def _module_entries(path: Path, name: str, seen: set[str]) -> list[str]:
+    """List a module's docstrings, each under its heading; none where nothing is documented."""
     source = path.read_bytes()
     if (
         b'"""' not in source and b"'''" not in source
     ):  # parsing is what costs: skip where it is vain
-        return ""
+        return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # invalid escapes in other people's files
         try:
             module = ast.parse(source)
         except (SyntaxError, ValueError):  # templates and deliberately broken examples
-            return ""
+            return []
     entries = [(name, module), *_named_nodes(module, "")]
     parts = []
     for heading, node in entries:
@@ -131,7 +152,7 @@ def _module_text(path: Path, name: str, seen: set[str]) -> str:
         if key.count(" ") + 1 >= _MIN_WORDS and key not in seen:
             seen.add(key)
             parts.append(f"{heading}\n{docstring}\n")
-    return "\n".join(parts)
+    return parts
 
 
 def _named_nodes(parent: ast.AST, prefix: str) -> Iterator[tuple[str, _Named]]:
