@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from minillm.arena.benches import BENCHES, OBJECTIVES
-from minillm.arena.cells import Table
-from minillm.arena.table import document, table_json
+from minillm.arena.cells import Bench, Table
+from minillm.arena.table import as_text, document, table_json
 from minillm.errors import DataError, MinillmError
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "arena"
+SEEDS = (0, 1, 2, 3, 4)
 ASSET = ROOT / "assets" / "arena.json"
 
 
@@ -32,41 +35,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--benches", nargs="+", default=list(BENCHES), choices=list(BENCHES))
     parser.add_argument("--objectives", nargs="+", default=list(OBJECTIVES))
-    parser.add_argument("--seeds", type=int, default=5, help="number of seeds, from 0")
-    parser.add_argument("--only-summarize", action="store_true", help="compute nothing")
+    parser.add_argument(
+        "--seeds", nargs="*", type=int, default=list(SEEDS), help="none: only write the asset"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        for seed in range(options.seeds):
-            for name in options.benches:
-                table = _table(name, options.objectives, seed + 1)
-                if not options.only_summarize:
-                    table.run()
-            _write(options.objectives, options.seeds)
+        benches = {name: BENCHES[name]() for name in options.benches}
+        for seed in options.seeds:
+            for bench in benches.values():
+                _table(bench, options.objectives, [seed]).run()
+            _write(benches, options.objectives)
+        _write(benches, options.objectives)
     except MinillmError as error:
         sys.exit(str(error))
 
 
-def _table(name: str, objectives: list[str], n_seeds: int) -> Table:
-    return Table(BENCHES[name], RUNS / name, objectives, range(n_seeds), say=_say)
+def _table(bench: Bench, objectives: list[str], seeds: Sequence[int]) -> Table:
+    return Table(bench, RUNS / bench.name, objectives, seeds, say=_say)
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _write(objectives: list[str], n_seeds: int) -> None:
-    """Write what is finished of every bench, all or nothing."""
-    found = {}
-    for name in BENCHES:
-        table = _table(name, objectives, n_seeds)
+def _write(benches: Mapping[str, Bench], objectives: list[str]) -> None:
+    """Write the seeds that are finished, all or nothing; other tables stay as they were."""
+    kept = json.loads(ASSET.read_text("utf-8"))["benches"] if ASSET.exists() else {}
+    for name, bench in benches.items():
+        table = _table(bench, objectives, SEEDS)
         try:
-            found[name] = table_json(table, table.ledger.outcomes)
+            kept[name] = table_json(table, table.ledger.outcomes)
         except DataError as error:
             _say(f"{name}: {error}")
-    content = document(found, command="python scripts/arena.py")
-    work = ASSET.with_suffix(".tmp")
-    work.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    content = document(kept, command="python scripts/arena.py")
+    work = ASSET.with_suffix(f".{os.getpid()}.tmp")
+    work.write_text(as_text(content), "utf-8")
     work.replace(ASSET)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from minillm.errors import DataError
 from minillm.run import load_model
 from minillm.runtime import machine_signature
 
+_WIDTH = 110  # columns of the stored JSON
 Values = dict[str, list[float]]  # number of labels → one value of each seed
 
 
@@ -115,6 +117,27 @@ def document(benches: Mapping[str, Mapping[str, Any]], *, command: str) -> dict[
     """
     machine = machine_signature() | {"python": platform.python_version(), "threads": 1}
     return {"command": command, "machine": machine, "benches": dict(benches)}
+
+
+def as_text(content: Mapping[str, Any]) -> str:
+    """Write JSON with a line for each short list and object, so that a change shows in a diff.
+
+    Example:
+        >>> print(as_text({"a": {"b": [1, 2]}}), end="")
+        {
+         "a": {"b": [1, 2]}
+        }
+    """
+    return _lines(content, "") + "\n"
+
+
+def _lines(content: Any, indent: str) -> str:
+    text = json.dumps(content, ensure_ascii=False)
+    if not isinstance(content, dict) or len(indent) + len(text) <= _WIDTH:
+        return text
+    inner = indent + " "
+    parts = (f"{inner}{json.dumps(key)}: {_lines(x, inner)}" for key, x in content.items())
+    return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
 
 
 def compared(task: Mapping[str, Any], reader: str, other: str, n_labels: int) -> Interval:

@@ -9,7 +9,7 @@ validation, and the test documents are of the split test, which no run reads.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
 from typing import Any
@@ -25,6 +25,7 @@ from minillm.finetuning.examples import (
     TaskName,
 )
 from minillm.finetuning.metrics import OUTSIDE
+from minillm.finetuning.packages import load_package_task
 from minillm.finetuning.predicting import MAIN_SCORE
 from minillm.text.world import TinyWorld, WorldDocument
 from minillm.text.world.documents import FACT_PLACES
@@ -172,3 +173,24 @@ WORLD_TASKS = (
         baselines={"sliding window": sliding_window},
     ),
 )
+
+
+def package_task() -> Task:
+    """Return the task of real text: which package is a docstring from, its names hidden?
+
+    Both its test documents and the validation documents of pretraining are those of the lowest
+    hashes, so that pretraining never read a test example (see ``finetuning/packages.py``).
+    """
+    found = load_package_task()
+    return Task(
+        name="packages",
+        kind="classify",
+        title=f"which of {len(found.packages)} packages a docstring is from, names hidden",
+        labels=found.packages,
+        training=lambda seed, n: [*found.draw(n, seed=seed)],
+        test=lambda: found.test,
+        numbers=(3, 10, 20),
+        counted="labeled docstrings of each package",
+        tuning=replace(_TUNING, max_tokens=128),
+        baselines={"bag of words": bag_of_words},
+    )
