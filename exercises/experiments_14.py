@@ -15,6 +15,7 @@ from minillm.errors import ConfigError
 from minillm.finetuning.encoding import RowEncoder, make_batch
 from minillm.finetuning.examples import Answer, ClassExample, QuestionExample, TagExample
 from minillm.finetuning.lora import LowRankLinear
+from minillm.finetuning.metrics import answer_scores
 from minillm.finetuning.predicting import (
     AnswerPrediction,
     ClassPrediction,
@@ -23,7 +24,7 @@ from minillm.finetuning.predicting import (
 )
 from minillm.finetuning.tuning import TuningResult
 from minillm.models.base import Model, evaluating
-from minillm.models.encoder import Encoder
+from minillm.models.decoder import Decoder
 from minillm.text.world import TinyWorld, WorldDocument
 from minillm.text.world.labels import label, topic_probabilities
 from minillm.text.world.questions import ask
@@ -31,14 +32,14 @@ from minillm.text.world.questions import ask
 NONE = "(none)"  # stands for "the text does not say"
 
 
-def from_scratch(body: Encoder, seed: int) -> Encoder:
+def from_scratch(body: Decoder, seed: int) -> Decoder:
     """Return a model of the same architecture that has learned nothing.
 
     Args:
         body: whose configuration is taken.
         seed: of the first weights.
     """
-    return Encoder(body.config, generator=torch.Generator().manual_seed(seed))
+    return Decoder(body.config, generator=torch.Generator().manual_seed(seed))
 
 
 def short_questions(n_documents: int, *, split: str, first: int = 0) -> list[QuestionExample]:
@@ -54,7 +55,7 @@ def short_questions(n_documents: int, *, split: str, first: int = 0) -> list[Que
     Example:
         >>> one = short_questions(1, split="test")[0]
         >>> one.question, one.answers[0].text
-        ('Who hid the red balls?', 'Nora')
+        ('Who hid the balls?', 'Nora')
     """
     documents = TinyWorld().documents(n_documents, split=split, first=first)
     return [one for document in documents for one in _short_questions(document)]
@@ -139,7 +140,7 @@ def tagged_texts(result: TuningResult, examples: Sequence[TagExample]) -> list[T
     return texts
 
 
-def answer_scores_of(
+def answer_log_probs(
     result: TuningResult, example: QuestionExample
 ) -> tuple[Tensor, list[tuple[int, int] | None]]:
     """Return the log-probabilities of starts and ends, and the characters of each position.
@@ -170,7 +171,7 @@ def answer_view(result: TuningResult, example: QuestionExample) -> AnswerView:
 
     A word has the sum of its tokens. The first place stands for "no answer".
     """
-    log_probs, spans = answer_scores_of(result, example)
+    log_probs, spans = answer_log_probs(result, example)
     words = _words(example.context)
     sums = [[0.0] * (len(words) + 1) for _ in range(2)]
     for row, probs in zip(sums, log_probs.exp().tolist(), strict=True):
@@ -218,31 +219,31 @@ def mean_loss(model: Model, batch: Batch) -> float:
         return model.loss_sums(batch)["tokens"].item() / batch.n_scored()["tokens"]
 
 
-def decoded_alone(
-    log_probs: Tensor, spans: Sequence[tuple[int, int] | None], context: str
-) -> str | None:
-    """Read off the likeliest start and the likeliest end, each for itself.
-
-    Args:
-        log_probs: (2, T), starts and ends.
-        spans: the characters of each position, ``None`` outside of the context.
-        context: what they are characters of.
+def decoded_alone(result: TuningResult, examples: Sequence[QuestionExample]) -> list[str | None]:
+    """Answer by the likeliest start and the likeliest end, each for itself.
 
     Returns:
-        The answer, ``""`` where both say that there is none, and ``None`` where start and end are
-        no span: one of them says that there is no answer, or the end stands before the start.
-
-    Example:
-        >>> scores = torch.tensor([[-9.0, -0.1, -3.0], [-9.0, -0.2, -0.1]])
-        >>> decoded_alone(scores, [None, (0, 3), (3, 7)], "Ann Lee")
-        'Ann Lee'
+        The answers, ``""`` where both say that there is none, and ``None`` where the two are no
+        span: one of them says that there is no answer, or the end stands before the start.
     """
-    first, last = (spans[int(row.argmax())] for row in log_probs)
-    if first is None and last is None:
-        return ""
-    if first is None or last is None or last < first:
-        return None
-    return context[first[0] : last[1]].strip()
+    answers: list[str | None] = []
+    for example in examples:
+        log_probs, spans = answer_log_probs(result, example)
+        first, last = (spans[int(row.argmax())] for row in log_probs)
+        if first is None or last is None or last < first:
+            answers.append("" if first is None and last is None else None)
+        else:
+            answers.append(example.context[first[0] : last[1]].strip())
+    return answers
+
+
+def exact_matches(answers: Sequence[str | None], examples: Sequence[QuestionExample]) -> float:
+    """Return the share of answers that match a true one exactly; ``None`` matches nothing."""
+    right = [
+        0.0 if text is None else answer_scores(text, [a.text for a in one.answers or ()])[0]
+        for text, one in zip(answers, examples, strict=True)
+    ]
+    return sum(right) / len(right)
 
 
 def without_adapters(body: Model) -> Model:

@@ -47,14 +47,14 @@ class TaggedText:
 
 
 @styled
-def plot_entities(texts: Sequence[TaggedText], *, title: str) -> Figure:
+def plot_entities(readers: Mapping[str, Sequence[TaggedText]], *, title: str) -> Figure:
     """Draw predicted entities as boxes in the text, the true ones as lines under it.
 
     A right entity is a box over a line of the same color and length; a box without a line was
     invented, a line without a box was missed.
 
     Args:
-        texts: one under the other.
+        readers: name of a reader → texts that it tagged, one under the other.
         title: above the figure.
 
     Raises:
@@ -62,24 +62,31 @@ def plot_entities(texts: Sequence[TaggedText], *, title: str) -> Figure:
 
     Example:
         >>> one = TaggedText(words=["Ann", "hums"], predicted=["B-PER", "O"], true=["B-PER", "O"])
-        >>> [text.get_text() for text in plot_entities([one], title="One text").axes[0].texts]
-        ['PER', 'Ann', 'hums']
+        >>> figure = plot_entities({"a reader": [one]}, title="One text")
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['PER', 'a reader', 'Ann', 'hums']
     """
+    texts = [text for group in readers.values() for text in group]
     if not texts or any({len(t.predicted), len(t.true)} != {len(t.words)} for t in texts):
         raise ValueError("plot_entities needs texts with as many tags as words")
-    kinds = sorted(
-        {e.kind for t in texts for e in bio_entities(t.predicted) + bio_entities(t.true)}
-    )
+    found = [
+        entity for t in texts for tags in (t.predicted, t.true) for entity in bio_entities(tags)
+    ]
+    kinds = sorted({entity.kind for entity in found})
     colors = {kind: _KIND_COLORS[i % len(_KIND_COLORS)] for i, kind in enumerate(kinds)}
-    layouts = [_places(text.words) for text in texts]
-    n_lines = sum(places[-1][1] + 1 for places in layouts)
-    figure = make_figure(_WIDTH, _LINE * (n_lines + 0.35 * len(texts)) + 0.8)
+    n_lines = sum(_places(text.words)[-1][1] + 1.25 for text in texts) + 1.1 * len(readers)
+    figure = make_figure(_WIDTH, _LINE * n_lines + 0.9)
     axes = figure.add_subplot()
     _legend(axes, colors)
-    top = 1.0
-    for text, places in zip(texts, layouts, strict=True):
-        _draw_text(axes, text, [(x, y + top, width) for x, y, width in places], colors)
-        top += places[-1][1] + 1.35
+    top = 1.05
+    for name, group in readers.items():
+        axes.text(0, top, name, va="center", fontweight="bold", fontsize=10.5, color=INK)
+        top += 1.0
+        for text in group:
+            places = _places(text.words)
+            _draw_text(axes, text, [(x, y + top, width) for x, y, width in places], colors)
+            top += places[-1][1] + 1.25
+        top += 0.1
     axes.set(xlim=(-0.06, _WIDTH), ylim=(top - 0.4, -0.45))
     axes.axis("off")
     axes.set_title(title)
@@ -271,10 +278,10 @@ def plot_tunings(
         ['entity F1', 'masked loss (nats per hidden token)']
     """
     figure = make_figure(9.2, 3.9)
+    panels = [figure.add_subplot(1, 2, place) for place in (1, 2)]
     labels = ("entity F1", "masked loss (nats per hidden token)")
     names = ("What it reaches", "What is left of the pretraining")
-    for place, (label, name) in enumerate(zip(labels, names, strict=True)):
-        axes = figure.add_subplot(1, 2, place + 1)
+    for place, (axes, label, name) in enumerate(zip(panels, labels, names, strict=True)):
         for color, (way, runs) in zip(PALETTE, ways.items(), strict=False):
             x, y = [run[0] for run in runs], [run[1 + place] for run in runs]
             axes.plot(x, y, "o", color=color, markersize=7, alpha=0.75, label=way)
@@ -283,8 +290,8 @@ def plot_tunings(
         axes.set_title(name, fontsize=11.5)
         axes.margins(x=0.12, y=0.15)
         show_grid(axes)
-    axes.axhline(before, color=GRAY, ls="--", lw=1.3, label="before")
+    panels[1].axhline(before, color=GRAY, ls="--", lw=1.3, label="before")
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=13)
-    handles, found = axes.get_legend_handles_labels()
+    handles, found = panels[1].get_legend_handles_labels()
     figure.legend(handles, found, loc="outside lower center", ncols=6, frameon=False)
     return figure
