@@ -11,7 +11,7 @@ WORKERS ?= 2
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tour lab check test test-slow test-notebooks bench faults-planted assets clean
+.PHONY: help setup tour lab check test test-slow test-notebooks bench faults-planted assets arena clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -54,6 +54,9 @@ faults-planted: $(READY)  ## plant one-line faults in a copy; show which test no
 
 assets: $(READY)  ## make the figures and stored numbers of assets/ again
 	$(BIN)/python scripts/make_assets.py
+
+arena: $(READY)  ## compare objectives after fine-tuning, an hour of one core; it continues: assets/arena.json
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/arena.py
 
 clean:  ## remove what the targets made, runs excepted
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from minillm.errors import DataError, MinillmError
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "arena"
 SEEDS = (0, 1, 2, 3, 4)
+KEPT = ("causal-0", "masked-0")  # bodies that notebook 14 goes on from
 ASSET = ROOT / "assets" / "arena.json"
 
 
@@ -72,6 +74,15 @@ def _write(benches: Mapping[str, Bench], objectives: list[str]) -> None:
     work = ASSET.with_suffix(f".{os.getpid()}.tmp")
     work.write_text(as_text(content), "utf-8")
     work.replace(ASSET)
+    _keep_bodies(benches.get("world"))
+
+
+def _keep_bodies(bench: Bench | None) -> None:
+    """Store the bodies from which a reader can compute a cell again without pretraining."""
+    for name in KEPT if bench is not None else ():
+        body = RUNS / "world" / "bodies" / name
+        if body.is_dir():
+            shutil.copytree(body, ASSET.with_suffix("") / name, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

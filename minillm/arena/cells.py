@@ -15,10 +15,10 @@ import torch
 from minillm.arena.ledger import Cell, Ledger, Outcome
 from minillm.arena.pretraining import first_model, pretrain_body, steps_within
 from minillm.arena.readers import Reader, readers_of
-from minillm.arena.recipes import stated
+from minillm.arena.recipes import is_of_recipe, stated
 from minillm.arena.tasks import Task
 from minillm.data import PreparedData, load_prepared, prepare_data
-from minillm.errors import DataError
+from minillm.errors import ConfigError, DataError
 from minillm.finetuning.tuning import finetune
 from minillm.models.base import Model
 from minillm.run import load_model
@@ -84,6 +84,33 @@ def learn_cell(body: Model, tokenizer: Tokenizer, task: Task, cell: Cell) -> Out
     )
     scores = result.evaluate(test)
     return Outcome(cell=cell, scores=_rounded(scores), cpu_s=_seconds_since(start))
+
+
+def rerun(body: Path | str, bench: Bench, cell: Cell) -> Outcome:
+    """Compute one cell of a stored table again, from the stored body: seconds, and no pretraining.
+
+    Args:
+        body: the folder of a pretrained body, such as ``assets/arena/causal-0``.
+        bench: of the table.
+        cell: whose seed is that of the body.
+
+    Raises:
+        ConfigError: the bench has no such task, or the cell is of another reader or seed.
+
+    Example:
+        ``rerun("assets/arena/causal-0", WORLD, cell).scores == stored``
+    """
+    loaded = load_model(body)
+    tasks = {task.name: task for task in bench.tasks}
+    if cell.task not in tasks:
+        raise ConfigError(f"task must be one of {', '.join(tasks)}, got {cell.task!r}")
+    told = loaded.description["pretraining"]
+    if (loaded.description["objective"], told["seed"]) != (cell.reader, cell.seed):
+        raise ConfigError(
+            f"{body} is a {loaded.description['objective']} body of seed {told['seed']}, the cell "
+            f"is of {cell.reader}, seed {cell.seed}"
+        )
+    return learn_cell(loaded.model, loaded.tokenizer, tasks[cell.task], cell)
 
 
 class Table:
@@ -174,7 +201,7 @@ class Table:
                 seed=seed,
             )
         loaded = load_model(folder)
-        if loaded.description["pretraining"]["recipe"] != stated(one.objective):
+        if not is_of_recipe(loaded.description["pretraining"]["recipe"], one.objective):
             raise DataError(f"{folder} was pretrained by another recipe: delete it")
         return loaded.model
 
@@ -210,7 +237,7 @@ class Table:
         found = {
             name: entry["n_steps"]
             for name, entry in known.items()
-            if entry["recipe"] == stated(name) and entry["seconds"] == self.bench.seconds
+            if is_of_recipe(entry["recipe"], name) and entry["seconds"] == self.bench.seconds
         }
         missing = [name for name in self.objectives if name not in found]
         if missing:

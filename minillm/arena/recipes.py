@@ -64,9 +64,13 @@ RECIPES: Mapping[str, Recipe] = {
         "short rows first, as BERT had them",
     ),
     "span-corruption": Recipe(
-        phases=(Phase(share=1.0, context_length=64, batch_size=32),),
-        settings={"learning_rate": 4e-3, "noise_density": 0.3},
-        why="30 % of the tokens cut out, in spans of 3; relative positions know any length",
+        phases=(
+            Phase(share=0.6, context_length=24, batch_size=48),
+            Phase(share=0.4, context_length=64, batch_size=24),
+        ),
+        settings={"learning_rate": 3e-3, "noise_density": 0.3, "mean_span_length": 2.0},
+        why="30 % of the tokens cut out, in spans of 2: more answers for the same seconds; short "
+        "rows first, and relative positions know any length",
     ),
 }
 
@@ -120,3 +124,9 @@ def stated(objective: str) -> dict[str, Any]:
         "phases": [asdict(phase) for phase in recipe.phases],
         "why": recipe.why,
     }
+
+
+def is_of_recipe(told: Mapping[str, Any], objective: str) -> bool:
+    """Tell whether what was stored as ``stated`` is still an objective's recipe."""
+    now = stated(objective)
+    return all(told.get(name) == now[name] for name in ("settings", "phases"))

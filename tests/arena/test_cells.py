@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from minillm.arena.cells import Table, learn_cell
+from minillm.arena.cells import Table, learn_cell, rerun
 from minillm.arena.ledger import Cell
 from minillm.arena.pretraining import pretrain_body, steps_within
 from minillm.arena.readers import readers_of
@@ -161,6 +161,19 @@ def test_the_seed_decides_about_a_cell_and_nothing_else(make_table):
     assert learn_cell(body, table.data.tokenizer, task, cell).scores == first.scores
     other = learn_cell(body, table.data.tokenizer, task, replace(cell, seed=4))
     assert other.scores["loss"] != first.scores["loss"]
+
+
+def test_a_cell_is_computed_again_from_its_body(make_table, bench):
+    table = make_table(["causal"])
+    cell = Cell(seed=0, reader="causal", task="topic", n_labels=5)
+    stored = table.compute(cell)
+    folder = table.body_folder("causal", 0)
+    assert rerun(folder, bench, cell).scores == stored.scores
+    with pytest.raises(ConfigError, match="task must be one of topic, entities, got 'cooking'"):
+        rerun(folder, bench, replace(cell, task="cooking"))
+    for other in (replace(cell, seed=1), replace(cell, reader="masked")):
+        with pytest.raises(ConfigError, match="is a causal body of seed 0, the cell is of"):
+            rerun(folder, bench, other)
 
 
 def test_the_stored_table(make_table):
