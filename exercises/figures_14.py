@@ -160,18 +160,18 @@ def plot_confusions(
 
     Example:
         >>> plot_confusions({"a reader": [[3, 1], [0, 4]]}, ["no", "yes"], title="Who is who")
-        <Figure size 470x460 with 1 Axes>
+        <Figure size 500x530 with 1 Axes>
     """
     n = len(labels)
     if not counts or any(
         len(rows) != n or any(len(r) != n for r in rows) for rows in counts.values()
     ):
         raise ValueError(f"each matrix must be {n} × {n}, a row and a column for each label")
-    figure = make_figure(max(4.7, 0.9 + 3.6 * len(counts)), 4.6)
+    figure = make_figure(max(4.7, 1.1 + 3.9 * len(counts)), 5.3)
     top = max(max(row) for rows in counts.values() for row in rows)
     for place, (name, rows) in enumerate(counts.items(), start=1):
         axes = figure.add_subplot(1, len(counts), place)
-        axes.imshow(rows, cmap=WEIGHTS_COLORMAP, vmin=0, vmax=top)
+        axes.imshow(rows, cmap=WEIGHTS_COLORMAP, vmin=0, vmax=top, aspect="auto")
         axes.set_xticks(range(n), [drawable(label) for label in labels], rotation=90)
         axes.set_yticks(range(n), [drawable(label) for label in labels] if place == 1 else [""] * n)
         axes.set(xlabel="predicted class", ylabel="true class" if place == 1 else "")
@@ -268,18 +268,18 @@ def plot_tunings(
 
     Args:
         ways: name → for each seed the numbers that learn, the F1 reached, and the loss of
-            pretraining afterwards in nats a hidden token.
+            pretraining afterwards in nats a token.
         before: that loss before any fine-tuning.
         title: above the figure.
 
     Example:
         >>> figure = plot_tunings({"all": [(9, 0.8, 3.0), (9, 0.9, 4.0)]}, before=2.0, title="t")
         >>> [axes.get_ylabel() for axes in figure.axes]
-        ['entity F1', 'masked loss (nats per hidden token)']
+        ['entity F1', 'next-token loss (nats)']
     """
     figure = make_figure(9.2, 3.9)
     panels = [figure.add_subplot(1, 2, place) for place in (1, 2)]
-    labels = ("entity F1", "masked loss (nats per hidden token)")
+    labels = ("entity F1", "next-token loss (nats)")
     names = ("What it reaches", "What is left of the pretraining")
     for place, (axes, label, name) in enumerate(zip(panels, labels, names, strict=True)):
         for color, (way, runs) in zip(PALETTE, ways.items(), strict=False):
