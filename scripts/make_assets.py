@@ -3,7 +3,8 @@
 Each asset comes with the command and the machine that made it. The tour takes its usual time, the
 bands five runs of every notebook that trains, the comparison an hour of one core (it continues if
 it was interrupted), the readers of sentences a quarter of one, the encoders of
-hidden words ten minutes.
+hidden words ten minutes, the stored models a quarter of an hour, the arena an hour and a half (it
+continues as well).
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
+from minillm.arena.stored_models import STORED_MODELS, make_stored_model
 from minillm.config import TourConfig
 from minillm.plots.curves import plot_loss_curve
 from minillm.run import RunFolder, load_model
@@ -75,12 +79,32 @@ def make_masked() -> None:
         subprocess.run([sys.executable, script, name], check=True)
 
 
+def make_models() -> None:
+    """Pretrain the small models of ``assets/models``; those that are there stay."""
+    torch.set_num_threads(1)
+    for one in STORED_MODELS:
+        folder = make_stored_model(
+            one,
+            assets=ASSETS / "models",
+            work=ROOT / "runs" / "models",
+            command="python scripts/make_assets.py models",
+        )
+        print(folder, file=sys.stderr, flush=True)
+
+
+def make_arena() -> None:
+    """Compare the objectives after fine-tuning."""
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "arena.py")], check=True)
+
+
 MAKERS = {
     "tour": make_tour,
     "bands": make_bands,
     "comparison": make_comparison,
     "sentences": make_sentences,
     "masked": make_masked,
+    "models": make_models,
+    "arena": make_arena,
 }
 
 

@@ -51,7 +51,7 @@ class Bench:
             "seconds": self.seconds,
             "vocab_size": self.vocab_size,
             "sizes": dict(self.sizes),
-            "tuning": {task.name: _given(task) for task in self.tasks},
+            "tasks": {task.name: {"title": task.title} | _given(task) for task in self.tasks},
         }
 
 

@@ -56,7 +56,7 @@ def steps_within(
         model = first_model(name, data, sizes=sizes, seed=0)
         for number, phase in enumerate(recipe_of(name).phases):
             config = settings_of(name, sizes=sizes, seed=0, out=data.folder, phase=phase)
-            batch_at = OBJECTIVES[name].batches(data, config)
+            batch_at = OBJECTIVES[phase.objective or name].batches(data, config)
             clocks[name, number] = partial(_seconds_of_steps, model, batch_at)
     times = {key: [clock()] for key, clock in clocks.items()}
     for _ in range(n_rounds - 1):
@@ -164,7 +164,8 @@ def _batches(config: PretrainConfig, data: PreparedData, n_steps: Sequence[int])
         zip(recipe_of(config.objective).phases, n_steps, strict=True)
     ):
         rows = {"context_length": phase.context_length, "batch_size": phase.batch_size}
-        batch_at = OBJECTIVES[config.objective].batches(
+        objective = OBJECTIVES[phase.objective or config.objective]
+        batch_at = objective.batches(
             data, replace(config, seed=config.seed + 1000 * number, **rows)
         )
         yield from map(batch_at, range(n))

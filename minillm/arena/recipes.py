@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from minillm.config import PretrainConfig
+from minillm.config import PretrainConfig, find_family
 from minillm.errors import ConfigError
 from minillm.run import OBJECTIVES
 from minillm.run.settings import resolve_words
@@ -26,6 +26,7 @@ class Phase:
     """A part of a pretraining: rows of one length."""
 
     share: float  # of the CPU seconds
+    objective: str | None = None  # of this phase alone, for the same model; None: the body's
     context_length: int  # tokens of a row
     batch_size: int
 
@@ -51,6 +52,12 @@ _EVER_LONGER = (
     Phase(share=0.2, context_length=96, batch_size=16),
     Phase(share=0.25, context_length=CONTEXT_LENGTH, batch_size=10),
 )
+_PAIRS_THEN_LONG = (
+    Phase(share=0.5, context_length=64, batch_size=48),
+    Phase(share=0.1, context_length=48, batch_size=32, objective="masked"),
+    Phase(share=0.2, context_length=96, batch_size=16, objective="masked"),
+    Phase(share=0.2, context_length=CONTEXT_LENGTH, batch_size=10, objective="masked"),
+)
 RECIPES: Mapping[str, Recipe] = {
     "causal": Recipe(
         phases=(Phase(share=1.0, context_length=96, batch_size=16),),
@@ -62,6 +69,30 @@ RECIPES: Mapping[str, Recipe] = {
         settings={"learning_rate": 5e-3, "mask_rate": 0.4},
         why="40 % of the tokens hidden (Wettig et al. 2023): more answers for the same seconds; "
         "short rows first, as BERT had them",
+    ),
+    "bidirectional": Recipe(
+        phases=(Phase(share=1.0, context_length=96, batch_size=32),),
+        settings={"learning_rate": 6e-3, "n_layers": 1},
+        why="two LSTMs of one layer each, as in ELMo, for the two layers of the others",
+    ),
+    "prefix": Recipe(
+        phases=(Phase(share=1.0, context_length=96, batch_size=16),),
+        settings={"learning_rate": 4e-3},
+        why="as causal",
+    ),
+    **{
+        name: Recipe(
+            phases=_PAIRS_THEN_LONG,
+            settings={"learning_rate": 3e-3, "mask_rate": 0.4},
+            why="a pair of sentences is short: the last half reads whole rows, with masks alone, "
+            "from which the later positions are learned",
+        )
+        for name in ("masked+next-sentence", "masked+sentence-order")
+    },
+    "sentence-reconstruction": Recipe(
+        phases=(Phase(share=1.0, context_length=CONTEXT_LENGTH, batch_size=32),),
+        settings={"learning_rate": 1e-3},
+        why="four sentences to be put in order; a larger rate does not begin to learn",
     ),
     "span-corruption": Recipe(
         phases=(
@@ -102,7 +133,10 @@ def settings_of(
     if phase is not None:
         rows = {"context_length": phase.context_length, "batch_size": phase.batch_size}
     fixed = {"threads": 1, "dtype": "float32", "device": "cpu", "backend": "sdpa"}
-    given = {**sizes, **fixed, **recipe_of(objective).settings, **rows}
+    own = recipe_of(objective).settings
+    family = find_family(str(own.get("model", "auto")), objective=objective)
+    taken = {name: size for name, size in sizes.items() if name in family.settings}
+    given = {**taken, **fixed, **own, **rows}
     return resolve_words(PretrainConfig(out=out, objective=objective, seed=seed, **given))  # pyright: ignore[reportArgumentType]
 
 
@@ -121,7 +155,10 @@ def stated(objective: str) -> dict[str, Any]:
     recipe = recipe_of(objective)
     return {
         "settings": dict(recipe.settings),
-        "phases": [asdict(phase) for phase in recipe.phases],
+        "phases": [
+            {name: value for name, value in asdict(phase).items() if value is not None}
+            for phase in recipe.phases
+        ],
         "why": recipe.why,
     }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from minillm.arena.baselines import Baseline, bag_of_words, sliding_window, word_table
@@ -38,6 +38,7 @@ from minillm.text.world.tags import tag
 FIRST_LABELED = 1_000_000  # document number; a seed's own begin 10,000 after the seed before
 BETWEEN_SEEDS = 10_000
 N_TEST = 400  # documents
+PASSAGE = 4  # sentences that a question is asked about
 
 View = Callable[[WorldDocument], Example]
 
@@ -58,7 +59,7 @@ def sentence_example(document: WorldDocument) -> TagExample:
     first = sum(map(len, document.sentences[:number]))
     after = first + len(document.sentences[number])
     spans = document.spans[first:after]
-    start, end = spans[0][0], spans[-1][1]
+    start, end = _sentence_edges(document)[number]
     tags = tuple(word.tag for word in tag(document))[first:after]
     return TagExample(
         text=document.text[start:end],
@@ -69,15 +70,43 @@ def sentence_example(document: WorldDocument) -> TagExample:
 
 
 def question_example(document: WorldDocument) -> QuestionExample:
-    """Return one question about a story, drawn by its number; one in seven has no answer."""
+    """Return one question about a passage of a story, drawn by its number.
+
+    The passage is some sentences in a row, of which one holds the answer. Two of a story's dozen
+    questions ask for what it does not say; then the passage is any.
+    """
     questions = ask(document)
-    one = questions[keyed(document.seed, "arena question", document.number).below(len(questions))]
+    rng = keyed(document.seed, "arena question", document.number)
+    one = questions[rng.below(len(questions))]
+    edges = _sentence_edges(document)
+    last_start = max(len(edges) - PASSAGE, 0)
+    if one.answer is None or one.start is None:
+        low, high = 0, last_start
+    else:
+        place = next(i for i, (_, end) in enumerate(edges) if one.start < end)
+        low, high = max(place - PASSAGE + 1, 0), min(place, last_start)
+    first = low + rng.below(high - low + 1)
+    shown = edges[first : first + PASSAGE]
+    start, end = shown[0][0], shown[-1][1]
     answers = ()
     if one.answer is not None and one.start is not None:
-        answers = (Answer(text=one.answer, start=one.start),)
+        answers = (Answer(text=one.answer, start=one.start - start),)
     return QuestionExample(
-        context=document.text, question=one.text, answers=answers, source=document.source
+        context=document.text[start:end],
+        question=one.text,
+        answers=answers,
+        source=document.source,
     )
+
+
+def _sentence_edges(document: WorldDocument) -> list[tuple[int, int]]:
+    """Return where each sentence stands in the text, in characters."""
+    ends = [*accumulate(map(len, document.sentences))]
+    spans = document.spans
+    return [
+        (spans[end - len(sentence)][0], spans[end - 1][1])
+        for end, sentence in zip(ends, document.sentences, strict=True)
+    ]
 
 
 def world_training(view: View, seed: int) -> Iterator[Example]:
@@ -167,7 +196,7 @@ WORLD_TASKS = (
         question_example,
         name="questions",
         kind="qa",
-        title="the answer to a question about a story, or that there is none",
+        title="the answer to a question about four sentences, or that there is none",
         labels=(),
         tuning=_TUNING,
         baselines={"sliding window": sliding_window},

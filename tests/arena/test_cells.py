@@ -211,7 +211,7 @@ def test_only_whole_seeds_are_told(make_table, monkeypatch):
         table_json(table, {})
 
 
-def test_readers_and_recipes():
+def test_readers_and_recipes(recipes):
     names = [reader.name for reader in readers_of(["masked", "masked+sentence-order", "prefix"])]
     assert names == [
         "masked", "masked+sentence-order", "prefix", "scratch encoder", "scratch decoder"
