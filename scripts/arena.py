@@ -62,7 +62,12 @@ def _say(text: str) -> None:
 
 
 def _write(benches: Mapping[str, Bench], objectives: list[str]) -> None:
-    """Write the seeds that are finished, all or nothing; other tables stay as they were."""
+    """Write the seeds that are finished, all or nothing; other tables stay as they were.
+
+    With fewer objectives than usual nothing is written: such a run only helps another one.
+    """
+    if not {*objectives} >= {*OBJECTIVES}:
+        return
     kept = json.loads(ASSET.read_text("utf-8"))["benches"] if ASSET.exists() else {}
     for name, bench in benches.items():
         table = _table(bench, objectives, SEEDS)

@@ -159,6 +159,9 @@ class Table:
         torch.set_num_threads(1)
         todo = list(self.ledger.missing(self.cells()))
         for number, cell in enumerate(todo, start=1):
+            self.ledger.reread()  # another process may have been quicker
+            if cell in self.ledger.outcomes:
+                continue
             outcome = self.compute(cell)
             self.ledger.add(outcome)
             score = outcome.scores[self.tasks[cell.task].score]

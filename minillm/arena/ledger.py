@@ -53,6 +53,14 @@ class Ledger:
     def __init__(self, path: Path, *, settings: dict[str, Any]) -> None:
         self.path, self.settings = path, json.loads(json.dumps(settings))
         self._done: dict[Cell, Outcome] = {}
+        self.reread()
+
+    def reread(self) -> None:
+        """Look for lines that another process has written since.
+
+        Raises:
+            DataError: as above.
+        """
         for number, line in enumerate(self._lines(), start=1):
             if number == 1:
                 self._check(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 from minillm.arena.intervals import t_interval
 from minillm.plots.style import GRAY, INK, PALETTE, Figure, make_figure, show_grid, styled
 
-_NUDGE = 0.035  # of a decade, by which readers stand apart, so that their bars do not overlap
+_NUDGE = 0.02  # of a decade, by which readers stand apart, so that their bars do not overlap
+_TITLE_COLUMNS, _TITLE_LINES = 46, 2  # of what stands below the title of a panel
 _BASELINE = {"color": GRAY, "linestyle": (0, (1, 1.5)), "marker": "s"}
 
 
@@ -99,7 +101,17 @@ def _draw_task(
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel(f"{task['counted']} (logarithmic)")
     axes.set_ylabel("F1" if task["score"] == "f1" else str(task["score"]))
-    axes.set_title(name, fontsize=11.5)
+    description = textwrap.wrap(str(task["title"]), _TITLE_COLUMNS)
+    axes.set_title(name, fontsize=11.5, pad=10 + 11 * _TITLE_LINES)
+    axes.annotate(
+        "\n".join(description),
+        (0, 1),
+        xytext=(0, 5),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=8.5,
+        color=GRAY,
+    )
     show_grid(axes)
 
 

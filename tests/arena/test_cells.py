@@ -49,6 +49,22 @@ def test_killed_and_continued_it_is_the_same_table(make_table, monkeypatch):
         assert scores(make_table(name=f"cut {n_done}").run()) == scores(whole)
 
 
+def test_what_another_process_did_meanwhile_is_not_done_again(make_table, monkeypatch):
+    table, other = make_table(), make_table()
+    compute, done = table.compute, []
+
+    def and_the_other_runs(cell):
+        done.append(cell)
+        if len(done) == 3:
+            other.run()
+        return compute(cell)
+
+    monkeypatch.setattr(table, "compute", and_the_other_runs)
+    outcomes = table.run()
+    assert len(done) == 3
+    assert set(outcomes) == set(table.cells())
+
+
 def test_a_second_run_computes_nothing(make_table, monkeypatch):
     first = make_table().run()
     monkeypatch.setattr(Table, "compute", None)

@@ -51,6 +51,15 @@ def test_any_torn_line_is_computed_again_and_the_next_ones_count(path):
     assert len(Ledger(path, settings=SETTINGS).outcomes) == 3
 
 
+def test_two_writers_see_each_others_cells(path):
+    one, two = (Ledger(path, settings=SETTINGS) for _ in range(2))
+    one.add(outcome(0))
+    two.add(outcome(1))
+    two.reread()
+    assert set(two.outcomes) == {outcome(0).cell, outcome(1).cell}
+    assert len(path.read_text().splitlines()) == 3
+
+
 def test_the_last_line_of_a_cell_counts(path):
     ledger = Ledger(path, settings=SETTINGS)
     ledger.add(outcome(0, 0.1))
