@@ -6,6 +6,7 @@ changes with it, and can claim no more than the intervals allow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -63,7 +64,7 @@ def compare(
     comparisons = []
     for column in sorted(results[reader], key=int):
         pairs = zip(results[reader][column], results[other][column], strict=True)
-        interval = t_interval([a - b for a, b in pairs], confidence=confidence)
+        interval = _interval([a - b for a, b in pairs], confidence)
         comparisons.append(
             Comparison(
                 task=task, reader=reader, other=other, n_labels=int(column), difference=interval
@@ -143,6 +144,13 @@ def tally(comparisons: Sequence[Sequence[Comparison]]) -> dict[Finding, int]:
     for one in (one for row in comparisons for one in row):
         found[one.finding] += 1
     return found
+
+
+def _interval(differences: Sequence[float], confidence: float) -> Interval:
+    """Return the interval of a mean; that of a single seed has no ends."""
+    if len(differences) == 1:
+        return Interval(differences[0], -math.inf, math.inf)
+    return t_interval(differences, confidence=confidence)
 
 
 def _numbers(comparisons: Sequence[Comparison]) -> str:

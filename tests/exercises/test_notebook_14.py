@@ -101,6 +101,11 @@ def test_who_asks_for_more_certainty_claims_less(bench):
     }
 
 
+def test_one_seed_claims_nothing():
+    tasks = {"t": {"results": {"a": {"5": [0.9]}, "b": {"5": [0.1]}}}}
+    assert [one.finding for one in compare(tasks, "t", "a", "b")] == ["open"]
+
+
 def test_pairs_are_those_of_the_table(bench):
     assert [*pretraining_pairs(bench)] == [("t", "a", "a scratch")]
     assert [*baseline_pairs(bench)] == [("t", "a", "count")]
