@@ -18,6 +18,7 @@ NAMES = (
     "training_step",
     "masked_step",
     "attention_backends",
+    "skipped_blocks",
     "fused_loss",
     "generation",
     "tokenizing",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 from torch import Tensor
 
 from minillm.plots.style import (
@@ -74,17 +78,51 @@ def plot_vectors(vectors: Tensor, groups: Mapping[str, Sequence[tuple[int, str]]
     axes = figure.add_subplot()
     start = 0
     for color, (name, group) in zip(PALETTE, groups.items(), strict=False):
-        own = places[start : start + len(group)]
-        outward = torch.nn.functional.normalize(own - own.mean(0), dim=1).tolist()
-        x, y = own.T.tolist()
+        x, y = places[start : start + len(group)].T.tolist()
         start += len(group)
         axes.scatter(x, y, color=color, s=42, label=name)
-        for (_, label), a, b, (right, up) in zip(group, x, y, outward, strict=True):
-            note = {"textcoords": "offset points", "fontsize": 9.5, "color": color, "va": "center"}
-            note["ha"] = "left" if right >= 0 else "right"
-            axes.annotate(drawable(label), (a, b), (6 * right, 9 * up), **note)
+        for (_, label), point in zip(group, zip(x, y, strict=True), strict=True):
+            note = {"textcoords": "offset points", "fontsize": 9.5, "color": color}
+            axes.annotate(drawable(label), point, (0, 0), ha="center", va="center", **note)
     axes.set(xlabel="first principal component", ylabel="second principal component")
     axes.set_title(f"Learned vectors: {share:.0%} of their differences lie in this plane")
     axes.margins(0.08)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    _move_labels_apart(figure, axes)
     return figure
+
+
+def _move_labels_apart(figure: Figure, axes: Axes) -> None:
+    """Put each label where it covers least of the points and of the labels put before it."""
+    figure.draw_without_rendering()  # only now it is known where the points are
+    points = figure.dpi / 72  # pixels a point
+    notes = [text for text in axes.texts if isinstance(text, Annotation)]
+    centers = [axes.transData.transform(note.xy) for note in notes]
+    half = 4 * points  # of a dot
+    taken = [Bbox.from_extents(x - half, y - half, x + half, y + half) for x, y in centers]
+    for note in notes:
+        box = note.get_window_extent()
+        best, best_cost = (0.0, 0.0), math.inf
+        for right, up in _offsets(box.width / points, box.height / points):
+            moved = box.translated(right * points, up * points)
+            cost = sum(_shared_area(moved, other) for other in taken) + 0.01 * math.hypot(right, up)
+            if cost < best_cost:
+                best, best_cost = (right, up), cost
+        note.set_position(best)
+        taken.append(box.translated(best[0] * points, best[1] * points))
+
+
+def _offsets(width: float, height: float) -> list[tuple[float, float]]:
+    """Return places around a point for the middle of a label, in points; the nearest come first."""
+    turns = [(1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8)]
+    return [
+        (right * (width / 2 + gap), up * (height / 2 + gap))
+        for gap in (6, 12, 18, 26)
+        for right, up in turns
+    ]
+
+
+def _shared_area(one: Bbox, other: Bbox) -> float:
+    """Return how many square pixels two boxes have in common."""
+    both = Bbox.intersection(one, other)
+    return 0.0 if both is None else both.width * both.height

@@ -94,7 +94,9 @@ def plot_shares(
         if limits is not None and name in limits:
             best = limits[name]
             axes.plot([best, best], [place - 0.4, place + 0.4], color=GREEN, linewidth=3)
-            axes.text(best, place - 0.42, f"best {best:.2f}", color=GREEN, ha="center", fontsize=9)
+            above = {"xytext": (0, 3), "textcoords": "offset points", "va": "bottom"}
+            note = {"color": GREEN, "ha": "center", "fontsize": 9}
+            axes.annotate(f"best {best:.2f}", (best, place - 0.4), **above, **note)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_title(title, pad=18)

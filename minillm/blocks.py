@@ -16,6 +16,7 @@ from minillm.errors import ConfigError
 from minillm.feed_forward import make_feed_forward
 from minillm.kv_cache import KVCache
 from minillm.linear import Linear
+from minillm.masking import MaskRule
 from minillm.norms import make_norm
 from minillm.positions import Rotation, rotate
 
@@ -65,7 +66,7 @@ class SelfAttention(nn.Module):
         self,
         x: Tensor,
         *,
-        mask: Tensor | None = None,
+        mask: Tensor | MaskRule | None = None,
         is_causal: bool = False,
         bias: Tensor | None = None,
         rotation: Rotation | None = None,
@@ -94,7 +95,7 @@ class SelfAttention(nn.Module):
         self,
         x: Tensor,
         *,
-        mask: Tensor | None = None,
+        mask: Tensor | MaskRule | None = None,
         is_causal: bool = False,
         bias: Tensor | None = None,
         rotation: Rotation | None = None,
@@ -239,7 +240,7 @@ class TransformerBlock(nn.Module):
         self,
         x: Tensor,
         *,
-        mask: Tensor | None = None,
+        mask: Tensor | MaskRule | None = None,
         is_causal: bool = False,
         bias: Tensor | None = None,
         rotation: Rotation | None = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import inspect
 import json
 import os
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from minillm import __version__
 from minillm.config import (
+    ChatConfig,
     EvaluateConfig,
     ExportConfig,
     FinetuneConfig,
@@ -197,12 +197,10 @@ def _generate(config: GenerateConfig) -> int:
         text = tokenizer.decode([token for token in token_ids if token not in silent])
         print(json.dumps({"text": text, "token_ids": token_ids}))
         return 0
-    characters = codecs.getincrementaldecoder("utf-8")("replace")  # a token may end inside one
     print(prompt if repeats_prompt else "", end="", flush=True)
-    for token in new_tokens:
-        piece = b"" if token in silent else tokenizer.decode_bytes([token])
-        print(characters.decode(piece), end="", flush=True)
-    print(characters.decode(b"", final=True))
+    for piece in tokenizer.decode_stream(new_tokens, silent=silent):
+        print(piece, end="", flush=True)
+    print()
     return 0
 
 
@@ -250,6 +248,13 @@ def _predict(config: PredictConfig) -> int:
     return 0
 
 
+def _chat(config: ChatConfig) -> int:
+    from minillm.finetuning.chatting import open_conversation
+    from minillm.finetuning.terminal import talk
+
+    return talk(open_conversation(config), say=_say)
+
+
 def _tour(config: TourConfig) -> int:
     from minillm.tour import take_tour
 
@@ -258,6 +263,8 @@ def _tour(config: TourConfig) -> int:
         return tour.exit_status
     for name, value in tour.bits_per_byte.items():
         print(f"{value:6.2f} bits per byte  {name}")
+    for name, shares in tour.accuracies.items():
+        print(f"{sum(shares) / len(shares):6.1%} right, few labels  {name}")
     print(f"\nreport: {tour.report.resolve().as_uri()}")
     print("next:   make lab, then open notebooks/00_setup.ipynb")
     return 0
@@ -295,6 +302,7 @@ COMMANDS: Mapping[str, Command] = {
     "import": Command(ImportConfig, _import),
     "finetune": Command(FinetuneConfig, _finetune),
     "predict": Command(PredictConfig, _predict),
+    "chat": Command(ChatConfig, _chat),
     "world": Command(WorldConfig, _world),
 }
 

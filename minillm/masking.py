@@ -4,6 +4,7 @@ Masks are small and broadcast over batch and heads; ``combine_masks`` joins them
 Dimension key: B sequences, T query positions, S key positions.
 """
 
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
@@ -159,6 +160,58 @@ def document_mask(document_ids: Tensor) -> Tensor:
             f"of shape {tuple(document_ids.shape)}"
         )
     return (document_ids[:, :, None] == document_ids[:, None, :])[:, None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MaskRule:
+    """A mask that is known as a rule: what it hides can be skipped without reading a matrix.
+
+    ``attention`` takes it wherever it takes a mask of T queries and the same T positions as
+    keys. The backend ``flex`` compiles the rule; for the others it becomes a matrix.
+
+    Attributes:
+        is_causal: position t reads positions <= t only.
+        window: as in ``sliding_window_mask``; ``None`` is no limit.
+        document_ids: (B, T) int64, as in ``document_mask``; ``None`` is no limit.
+
+    Raises:
+        ValueError: for a window or document ids that those functions refuse.
+
+    Example:
+        >>> MaskRule(is_causal=True, window=2).matrix(3).int().tolist()
+        [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+    """
+
+    is_causal: bool = False
+    window: int | None = None
+    document_ids: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.window is not None:
+            sliding_window_mask(1, self.window)
+        if self.document_ids is not None:
+            document_mask(self.document_ids[..., :1])
+
+    def matrix(self, n_positions: int, *, device: torch.device | str | None = None) -> Tensor:
+        """Return the rule as a boolean mask, broadcastable to (B, H, T, T).
+
+        Args:
+            n_positions: T.
+            device: where the mask is made; ``None`` means torch's default.
+
+        Raises:
+            ValueError: if there are not T document ids.
+        """
+        ids, window = self.document_ids, self.window
+        if ids is not None and ids.shape[-1] != n_positions:
+            raise ValueError(f"document_ids {tuple(ids.shape)} do not fit {n_positions} positions")
+        mask = combine_masks(
+            causal_mask(n_positions, device=device) if self.is_causal else None,
+            None if window is None else sliding_window_mask(n_positions, window, device=device),
+            None if ids is None else document_mask(ids),
+        )
+        everything = torch.ones(n_positions, n_positions, dtype=torch.bool, device=device)
+        return everything if mask is None else mask
 
 
 def combine_masks(*masks: Tensor | None) -> Tensor | None:

@@ -12,7 +12,7 @@ import torch
 from minillm.batch import Batch
 from minillm.errors import NumericalError
 from minillm.models.base import Model
-from minillm.optim import clip_gradients
+from minillm.optim import LossScaler, clip_gradients
 
 
 class StepResult(NamedTuple):
@@ -20,10 +20,12 @@ class StepResult(NamedTuple):
 
     step: int
     losses: dict[str, float]  # nats per scored target, one entry per head
-    grad_norm: float  # before clipping
+    grad_norm: float  # before clipping; not finite only where the update was skipped
     learning_rate: float
     n_tokens: int  # read in this step, padding included
     weights: Mapping[str, float] = MappingProxyType({})  # of the heads, 1 where none is given
+    loss_scale: float | None = None  # of this step's gradients, where the loss is scaled
+    is_skipped: bool = False  # a scaled gradient was not finite: the weights stayed
 
     @property
     def loss(self) -> float:
@@ -31,7 +33,7 @@ class StepResult(NamedTuple):
         return sum(self.weights.get(name, 1.0) * loss for name, loss in self.losses.items())
 
 
-def train(
+def train(  # noqa: PLR0913 - what a step may need; all but three have a usual value
     model: Model,
     optimizer: torch.optim.Optimizer,
     steps: Iterable[Sequence[Batch]],
@@ -41,6 +43,7 @@ def train(
     first_step: int = 1,
     autocast_dtype: torch.dtype | None = None,
     weights: Mapping[str, float] | None = None,
+    scaler: LossScaler | None = None,
 ) -> Iterator[StepResult]:
     """Yield one result per optimizer update; each step is a list of micro-batches.
 
@@ -57,9 +60,12 @@ def train(
         first_step: number of the first step, larger than 1 when a run continues.
         autocast_dtype: number format of the matrix products (weights stay float32), or ``None``.
         weights: how much each head's loss counts in the gradient; 1 where none is given.
+        scaler: scales the loss, which float16 needs, and skips the update of a step whose
+            gradient is not finite: the step counts, the weights stay.
 
     Raises:
-        NumericalError: before the update, if a loss or the gradient is not finite.
+        NumericalError: before the update, if a loss or the gradient is not finite. With a scaler
+            a gradient that stays so is an error after some 30 skipped updates.
         ValueError: if a step has no micro-batch, or the model does not compute the losses that
             the batch counts.
 
@@ -82,17 +88,30 @@ def train(
         if learning_rate is not None:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step)
-        losses = _accumulate_gradients(model, optimizer, micro_batches, autocast_dtype, weights)
-        grad_norm = clip_gradients(model.parameters(), max_grad_norm).item()
-        if not all(map(math.isfinite, [grad_norm, *losses.values()])):
+        scale = None if scaler is None else scaler.scale
+        losses = _accumulate_gradients(
+            model, optimizer, micro_batches, autocast_dtype, weights, loss_scale=scale or 1.0
+        )
+        is_skipped = scaler is not None and not scaler.unscale(model.parameters())
+        grad_norm = math.inf if is_skipped else _clip(model, max_grad_norm)
+        checked = [*losses.values()] if is_skipped else [grad_norm, *losses.values()]
+        if not all(map(math.isfinite, checked)):
             raise NumericalError(
                 f"step {step}: losses {losses}, gradient norm {grad_norm}; the weights are those "
                 f"of step {step - 1}. A smaller learning rate or a longer warmup usually helps."
             )
-        optimizer.step()
+        if scaler is not None:
+            scaler.update(is_finite=not is_skipped)
+        if not is_skipped:
+            optimizer.step()
         rate = optimizer.param_groups[0]["lr"]
         n_tokens = sum(batch.inputs.numel() for batch in micro_batches)
-        yield StepResult(step, losses, grad_norm, rate, n_tokens, weights)
+        yield StepResult(step, losses, grad_norm, rate, n_tokens, weights, scale, is_skipped)
+
+
+def _clip(model: Model, max_grad_norm: float) -> float:
+    """Clip the gradients and return their norm before."""
+    return clip_gradients(model.parameters(), max_grad_norm).item()
 
 
 def _accumulate_gradients(
@@ -101,8 +120,13 @@ def _accumulate_gradients(
     micro_batches: Sequence[Batch],
     autocast_dtype: torch.dtype | None,
     weights: Mapping[str, float],
+    *,
+    loss_scale: float,
 ) -> dict[str, float]:
-    """Leave the gradient of the step's exact mean losses in the parameters; return the losses."""
+    """Leave the gradient of the step's exact mean losses in the parameters; return the losses.
+
+    The gradient is ``loss_scale`` times as large; the losses are as they are.
+    """
     model.train()
     optimizer.zero_grad(set_to_none=True)
     counts = [batch.n_scored() for batch in micro_batches]
@@ -119,7 +143,7 @@ def _accumulate_gradients(
             raise ValueError(f"the model sums losses of {[*sums]}, the batch counts {[*count]}")
         means = {name: loss_sum / max(totals[name], 1) for name, loss_sum in sums.items()}
         weighted = [weights.get(name, 1.0) * mean for name, mean in means.items()]
-        torch.stack(weighted).sum().backward()
+        (torch.stack(weighted).sum() * loss_scale).backward()
         for name, mean in means.items():
             losses[name] += mean.item()
     return losses

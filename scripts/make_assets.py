@@ -19,17 +19,19 @@ import torch
 
 from minillm.arena.stored_models import STORED_MODELS, make_stored_model
 from minillm.config import TourConfig
+from minillm.plots.comparison import plot_scores
 from minillm.plots.curves import plot_loss_curve
 from minillm.run import RunFolder, load_model
 from minillm.runtime import machine_signature
 from minillm.tour import take_tour
+from minillm.tour.few_labels import N_LABELS, PRETRAINED
 
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "assets"
 
 
 def make_tour() -> None:
-    """Take the tour; keep its loss curve and its numbers."""
+    """Take the tour; keep its loss curve, what it made of few labels, and its numbers."""
     config = TourConfig(out=ROOT / "runs" / "tour")
     result = take_tour(config, say=lambda text: print(text, file=sys.stderr), show_bars=True)
     if result.report is None:
@@ -41,6 +43,14 @@ def make_tour() -> None:
     )
     png, _ = figure._repr_png_()
     (ASSETS / "tour_loss.png").write_bytes(png)
+    figure = plot_scores(
+        result.accuracies,
+        xlabel="packages of docstrings told right (percent)",
+        title=f"The tour's model with {N_LABELS} labels of each package",
+        highlight=PRETRAINED,
+    )
+    png, _ = figure._repr_png_()
+    (ASSETS / "tour_few_labels.png").write_bytes(png)
     numbers = {
         "command": "minillm tour",
         "machine": machine_signature() | {"python": platform.python_version()},
@@ -48,6 +58,10 @@ def make_tour() -> None:
         "n_steps": len(metrics),
         "n_tokens_seen": metrics[-1]["n_tokens_seen"],
         "bits_per_byte": {name: round(bits, 4) for name, bits in result.bits_per_byte.items()},
+        "few_labels": {
+            name: [round(share, 4) for share in shares]
+            for name, shares in result.accuracies.items()
+        },
     }
     text = json.dumps(numbers, indent=2, ensure_ascii=False) + "\n"
     (ASSETS / "tour.json").write_text(text, "utf-8")

@@ -101,6 +101,7 @@ def _pytest(root: Path, tests: Sequence[str], output: Path) -> None:
 
 def load_libraries() -> None:
     """Import once, before the forks, what every run of the tests would import."""
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # as tests/conftest.py: before torch._dynamo
     for name in ("torch._dynamo", "tokenizers", "ftfy", "einops", "matplotlib.pyplot"):
         importlib.import_module(name)
 

@@ -1,3 +1,4 @@
+import importlib.util
 import math
 
 import pytest
@@ -8,7 +9,10 @@ from torch import nn
 from minillm.attention import attention, attention_weights
 from minillm.masking import causal_mask, combine_masks, padding_mask
 
-BACKENDS = ["reference", "sdpa"]
+HAS_TRITON = importlib.util.find_spec("triton") is not None
+NO_TRITON = "triton is not installed (the extra [kernels], for Linux): its kernel is not tested"
+TRITON = pytest.param("triton", marks=pytest.mark.skipif(not HAS_TRITON, reason=NO_TRITON))
+BACKENDS = ["reference", "sdpa", TRITON]
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 2e-2}
 B, H, T, S, D = 2, 3, 7, 11, 5
 
@@ -261,7 +265,7 @@ def test_grouped_heads_serve_neighbors(generator, backend, n_kv_heads):
         assert not torch.allclose(out, wrong)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["reference", "sdpa"])
 def test_dropout_zeroes_weights_and_scales_the_rest(backend):
     query, key = torch.zeros(1, 1, 400, 5), torch.zeros(1, 1, 500, 5)  # every weight is 1/500
     identity = torch.eye(500)[None, None]  # makes the weights themselves the output
@@ -273,11 +277,11 @@ def test_dropout_zeroes_weights_and_scales_the_rest(backend):
     assert abs((kept == 0).double().mean().item() - 0.25) < 5 * sigma
 
 
-def test_additive_and_integer_masks_are_refused_row37(qkv):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_additive_and_integer_masks_are_refused_row37(qkv, backend):
     for wrong in (torch.zeros(T, T), torch.ones(T, T, dtype=torch.long)):
-        for backend in BACKENDS:
-            with pytest.raises(ValueError, match=rf"mask must be boolean .* got {wrong.dtype}"):
-                attention(*qkv, mask=wrong, backend=backend)
+        with pytest.raises(ValueError, match=rf"mask must be boolean .* got {wrong.dtype}"):
+            attention(*qkv, mask=wrong, backend=backend)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -314,5 +318,5 @@ def test_other_misfits_are_refused(cross, qkv, backend):
 
 
 def test_unknown_backend_is_refused(qkv):
-    with pytest.raises(ValueError, match="'reference' or 'sdpa', got 'magic'"):
+    with pytest.raises(ValueError, match="'sdpa' or 'flex' or 'triton', got 'magic'"):
         attention(*qkv, backend="magic")

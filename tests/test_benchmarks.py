@@ -22,6 +22,7 @@ from benchmarks import (
     isolated,
     masked_step,
     measuring,
+    skipped_blocks,
     training_step,
 )
 from benchmarks.measuring import compare, interleave, rounds
@@ -38,6 +39,9 @@ TINY = {
     "attention_backends": {
         "batch_size": 2, "n_heads": 3, "head_dim": 5, "lengths": (7, 11), "memory_lengths": (7,),
         "n_rounds": 2, "n_memory_rounds": 1,
+    },
+    "skipped_blocks": {
+        "n_heads": 3, "head_dim": 5, "lengths": (11,), "window": 2, "n_documents": 3, "n_rounds": 1,
     },
     "fused_loss": {"n_tokens": 13, "d_model": 5, "vocab_size": 37, "n_rounds": 1},
     "generation": {**TINY_MODEL, "n_new": 5, "n_prompt": 3},
@@ -198,6 +202,24 @@ def test_each_benchmark_runs(name, monkeypatch):
     assert all(row.aim is None and row.ours > 0 < row.theirs for row in found)
 
 
+@pytest.mark.slow  # it compiles
+def test_blocks_are_skipped_and_the_result_is_the_same(monkeypatch):
+    found = rows_of("skipped_blocks")
+    assert [row.case.partition(",")[0] for row in found] == ["2 window", "3 documents"]
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert rows_of("skipped_blocks") == []
+
+
+def test_a_kernel_that_computes_something_else_is_not_timed(monkeypatch):
+    def wrong(query, key, value, *, mask, backend):
+        return value * (1.01 if backend == "flex" else 1.0)
+
+    monkeypatch.setattr(skipped_blocks, "attention", wrong)
+    monkeypatch.setattr(skipped_blocks, "explain_no_compiler", lambda: None)
+    with pytest.raises(AssertionError, match="flex computes something else"):
+        rows_of("skipped_blocks")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["attention_backends", "fused_loss", "importing"])
 def test_each_benchmark_runs_in_processes_of_its_own(name):
@@ -228,6 +250,7 @@ def test_every_benchmark_is_tested_and_has_its_aims():
             ("s", 8192): 1.5, ("s", 30_522): 3.0, ("MB", 8192): 1.6, ("MB", 30_522): 1.6,
         },
         "attention_backends": {("s", 1024): 1.3, ("s", 2048): 2.5, ("MB", 2048): 10.0},
+        "skipped_blocks": {("window", 4096): 5.0, ("documents", 4096): 5.0},
         "fused_loss": {"s": 1.0, "MB": 10.0},
         "generation": {generation.NO_CACHE: 5.5, generation.GPT2: 1.3},
         "tokenizing": {"train": 1 / 1.5},

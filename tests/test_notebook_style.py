@@ -4,6 +4,7 @@ import base64
 import copy
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -176,3 +177,25 @@ def test_main_returns_the_verdict(tmp_path, capsys):
 
 def test_notebooks_keep_the_house_limits():
     assert [line for path in NOTEBOOKS for line in checker.violations(path)] == []
+
+
+def test_each_notebook_links_the_one_before_and_the_one_after_by_its_title():
+    firsts = [checker.read_notebook(path).cells[0].source for path in NOTEBOOKS]
+    links = [
+        f"[{first.partition(chr(10))[0].removeprefix('# ')}]({path.name})"
+        for first, path in zip(firsts, NOTEBOOKS, strict=True)
+    ]
+    for first, link, other, other_link in zip(firsts, links, firsts[1:], links[1:], strict=False):
+        assert f"next: {other_link}" in first
+        assert f"previous: {link}" in other
+
+
+def test_links_of_notebooks_lead_to_files():
+    links = {
+        (path.name, target.partition("#")[0])
+        for path in NOTEBOOKS
+        for target in re.findall(r"\]\(([^)\s]+)\)", checker.read_notebook(path).prose)
+        if not target.startswith(("http", "#"))
+    }
+    assert len(links) > 3 * len(NOTEBOOKS)
+    assert not [link for link in links if not (ROOT / "notebooks" / link[1]).exists()]

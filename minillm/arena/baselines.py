@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
+from minillm.finetuning.baselines import BagOfWords, BagOfWordsClassifier, fit_logistic
 from minillm.finetuning.examples import (
     ClassExample,
     Example,
@@ -21,12 +20,13 @@ from minillm.finetuning.examples import (
 from minillm.finetuning.metrics import OUTSIDE, answer_scores
 from minillm.finetuning.predicting import (
     AnswerPrediction,
-    ClassPrediction,
     TagPrediction,
     score_predictions,
 )
+from minillm.finetuning.tuning import find_labels
 
 _BEFORE_FIRST = ""  # stands for the word before the first one
+BAG_STRENGTH = 1e-4  # of the bag of words' penalty; the best of five on other stories
 MAX_ANSWER_WORDS = 3  # of the sliding window: longer spans are rarely right, and are many
 
 
@@ -182,69 +182,19 @@ def sliding_window(training: Sequence[Example], test: Sequence[Example]) -> dict
 
 
 def bag_of_words(training: Sequence[Example], test: Sequence[Example]) -> dict[str, float]:
-    """Score logistic regression on the words of a text, whatever their order."""
-    bag = BagOfWords([one for one in training if isinstance(one, ClassExample)])
-    examples = [one for one in test if isinstance(one, ClassExample)]
-    return score_predictions(examples, bag.predict(examples))
+    """Score logistic regression on the words of a text, whatever their order.
 
-
-class BagOfWords:
-    """Logistic regression on which words a text holds: convex, so that it has one best solution.
-
-    Counts enter as log(1 + count), scaled to length 1, words never seen in training not at all.
-    The squared weights are penalized by ``decay``.
-
-    Args:
-        examples: labeled, one or more.
-        decay: λ of the penalty, per example.
-
-    Example:
-        >>> bag = BagOfWords([ClassExample(text="fine tea", label="good"),
-        ...                   ClassExample(text="cold tea", label="bad")])
-        >>> bag.predict([ClassExample(text="Cold rain")])[0].label
-        'bad'
+    The strength of its penalty is fixed: nobody in the arena has examples to choose settings by.
     """
-
-    def __init__(self, examples: Sequence[ClassExample], *, decay: float = 1e-4) -> None:
-        self.labels = sorted({str(one.label) for one in examples})
-        words = sorted({word for one in examples for word in _words(one.text)})
-        self._places = {word: place for place, word in enumerate(words)}
-        x = self._features(examples)
-        y = torch.tensor([self.labels.index(str(one.label)) for one in examples])
-        self._weight = torch.zeros(len(words) + 1, len(self.labels), dtype=x.dtype)
-        self._weight.requires_grad_()
-        optimizer = torch.optim.LBFGS(
-            [self._weight], max_iter=300, line_search_fn="strong_wolfe", tolerance_change=1e-12
-        )
-
-        def loss() -> Tensor:
-            optimizer.zero_grad()
-            penalty = decay / 2 * self._weight[:-1].square().sum()  # the bias is free
-            value = F.cross_entropy(x @ self._weight, y) + penalty
-            value.backward()
-            return value
-
-        optimizer.step(loss)  # pyright: ignore[reportArgumentType]
-
-    def predict(self, examples: Sequence[ClassExample]) -> list[ClassPrediction]:
-        """Classify each text."""
-        with torch.no_grad():
-            probs = (self._features(examples) @ self._weight).softmax(dim=1)
-        best = probs.max(dim=1)
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [ClassPrediction(label=self.labels[i], probability=p) for i, p in pairs]
-
-    def _features(self, examples: Sequence[ClassExample]) -> Tensor:
-        """Return (N, words + 1) features, the last of them 1."""
-        x = torch.zeros(len(examples), len(self._places) + 1, dtype=torch.float64)
-        for row, one in enumerate(examples):
-            for word, count in Counter(_words(one.text)).items():
-                if word in self._places:
-                    x[row, self._places[word]] = math.log1p(count)
-        x = F.normalize(x, dim=1)
-        x[:, -1] = 1.0
-        return x
-
-
-def _words(text: str) -> list[str]:
-    return [text[start:end].lower() for start, end in find_words(text)]
+    examples = [one for one in training if isinstance(one, ClassExample)]
+    texts, labels = [one.text for one in examples], find_labels(examples)
+    bag = BagOfWords.of(texts)
+    targets = torch.tensor([labels.index(one.label or "") for one in examples])
+    weights = fit_logistic(
+        bag.features(texts), targets, n_classes=len(labels), strength=BAG_STRENGTH
+    )
+    classifier = BagOfWordsClassifier(
+        bag=bag, labels=labels, weights=weights, strength=BAG_STRENGTH
+    )
+    held_out = [one for one in test if isinstance(one, ClassExample)]
+    return score_predictions(held_out, classifier.predict(held_out))

@@ -13,7 +13,7 @@ from minillm.config.decoder import DecoderConfig, NormPosition, PositionKind
 from minillm.config.encoder import EncoderConfig
 from minillm.config.encoder_decoder import EncoderDecoderConfig
 from minillm.config.families import FAMILIES, USUAL_TOKENIZERS, find_family
-from minillm.config.finetuning import FinetuneConfig, PredictConfig, TuningConfig
+from minillm.config.finetuning import ChatConfig, FinetuneConfig, PredictConfig, TuningConfig
 from minillm.config.neural_ngram import NeuralNgramConfig
 from minillm.config.ngram import NgramConfig, Smoothing
 from minillm.config.recurrent import CellKind, RecurrentConfig
@@ -24,6 +24,7 @@ __all__ = [
     "USUAL_TOKENIZERS",
     "BidirectionalConfig",
     "CellKind",
+    "ChatConfig",
     "DecoderConfig",
     "EncoderConfig",
     "EncoderDecoderConfig",

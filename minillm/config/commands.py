@@ -79,9 +79,11 @@ class PretrainConfig:
     patience: int | None = None  # validations without a better one before stopping; None: never
     seed: int = 0
     threads: int | Literal["auto"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products; weights: float32
+    # of matrix products; weights are float32; float16 scales its loss
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    backend: Literal["auto", "reference", "sdpa"] = "auto"  # how attention is computed
+    # how attention is computed; flex and triton: on a GPU
+    backend: Literal["auto", "reference", "sdpa", "flex", "triton"] = "auto"
 
     def __post_init__(self) -> None:
         require_positive(self, "vocab_size", "batch_size", "accumulate", "steps", "eval_tokens")
@@ -104,6 +106,8 @@ class PretrainConfig:
 
     def _check_architecture(self) -> None:
         """Apply the model's own rules, before anything is read or written."""
+        if self.backend in ("flex", "triton") and self.dropout:
+            raise ConfigError(f"--backend {self.backend} knows no dropout, got {self.dropout}")
         self._check_objective()
         family = find_family(self.model, objective=self.objective)
         self._check_unused(family)

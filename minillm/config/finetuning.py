@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -48,10 +48,48 @@ class FinetuneConfig(TuningConfig):
 
     out: Path  # the run's folder; the same command again continues there
     checkpoint: Path  # the pretrained model: a run's folder, its final/ or one of its checkpoints
-    task: Literal["classify", "tag", "qa"]  # classes of texts, entities in them, answers from them
-    data: str  # a file of examples, .jsonl or .jsonl.gz, or world
+    # classes of texts, entities in them, answers from them, or conversations
+    task: Literal["classify", "tag", "qa", "dialogue"]
+    data: str  # a file of examples, .jsonl or .jsonl.gz, or world or stdlib
     validation_data: str | None = None  # None: a tenth of the texts of data
     world_label: Literal["topic", "ending"] = "topic"  # what world is classified by
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def __post_init__(self) -> None:
+        TuningConfig.__post_init__(self)
+        if self.task == "dialogue":
+            refuse_head_settings(self)
+
+
+def refuse_head_settings(settings: TuningConfig) -> None:
+    """Refuse settings of heads and adapters, which dialogue does not have: everything learns.
+
+    Raises:
+        ConfigError: naming the first one that is not the default.
+    """
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name in _HEAD_SETTINGS and value != field.default:
+            raise ConfigError(
+                f"{field.name} means nothing to --task dialogue, which has no head and trains all "
+                f"weights, got {value}: leave it out"
+            )
+
+
+_HEAD_SETTINGS = ("freeze", "lora_rank", "lora_alpha", "dropout", "pooling", "world_label")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatConfig:
+    """Talk to a model that was fine-tuned for dialogue."""
+
+    checkpoint: Path  # a run's folder of finetune --task dialogue, its final/ or a checkpoint
+    system: str | None = None  # what the conversation is about; @FILE reads it from a file
+    max_new_tokens: int = 200  # of an answer
+    temperature: float = 0.8  # 0: always the likeliest token; 1: the model as it is
+    top_k: int | None = None  # draw among the k likeliest tokens only
+    top_p: float | None = None  # draw among the likeliest tokens that hold this much probability
+    seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args
+from typing import Literal, Protocol, TypeVar, get_args
 
 import regex
 
@@ -80,7 +80,18 @@ class QuestionExample:
 
 
 Example = ClassExample | TagExample | QuestionExample
-AnyExample = TypeVar("AnyExample", bound=Example)
+
+
+class Grouped(Protocol):
+    """What can be split into training and validation."""
+
+    @property
+    def group(self) -> str:
+        """What must not stand on both sides of a split."""
+        ...
+
+
+AnyExample = TypeVar("AnyExample", bound=Grouped)
 
 
 def find_words(text: str) -> tuple[CharSpan, ...]:

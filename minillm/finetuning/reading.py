@@ -49,14 +49,14 @@ def read_examples(path: Path | str, task: TaskName, *, labeled: bool = True) -> 
         raise ConfigError(f"{path} is no file; name a .jsonl file with one example a line")
     parse = _PARSERS[task]
     examples = [
-        parse(_Record(place, value), labeled=labeled) for place, value in read_json_lines(path)
+        parse(Record(place, value), labeled=labeled) for place, value in read_json_lines(path)
     ]
     if not examples:
         raise DataError(f"{path.as_posix()} holds no example: every line is blank")
     return examples
 
 
-class _Record:
+class Record:
     """One line's object; asks for a field and says what is wrong with it."""
 
     def __init__(self, place: str, value: object, prefix: str = "") -> None:
@@ -95,20 +95,20 @@ class _Record:
             self.refuse(name, "a whole number from 0 on")
         return value
 
-    def records(self, name: str) -> Iterator[_Record]:
+    def records(self, name: str) -> Iterator[Record]:
         """Return the objects of a list."""
         value = self.fields.get(name)
         if not isinstance(value, list):
             self.refuse(name, "a list of objects")
         for number, one in enumerate(value):
-            yield _Record(self.place, one, f"{self.prefix}{name}[{number}].")
+            yield Record(self.place, one, f"{self.prefix}{name}[{number}].")
 
     def strings(self, name: str) -> list[str]:
         """Return a list of strings."""
         value = self.fields.get(name)
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             self.refuse(name, "a list of strings")
-        return [_Record(self.place, {name: one}, self.prefix).text(name) for one in value]
+        return [Record(self.place, {name: one}, self.prefix).text(name) for one in value]
 
 
 def _shown(value: object) -> str:
@@ -116,7 +116,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + " …"
 
 
-def _class_example(record: _Record, *, labeled: bool) -> ClassExample:
+def _class_example(record: Record, *, labeled: bool) -> ClassExample:
     wants_label = labeled or "label" in record
     return ClassExample(
         text=record.text("text"),
@@ -125,7 +125,7 @@ def _class_example(record: _Record, *, labeled: bool) -> ClassExample:
     )
 
 
-def _tag_example(record: _Record, *, labeled: bool) -> TagExample:
+def _tag_example(record: Record, *, labeled: bool) -> TagExample:
     if "words" in record:
         text, spans = _placed_words(record)
         tags = _tags(record, len(spans)) if labeled or "tags" in record else None
@@ -136,7 +136,7 @@ def _tag_example(record: _Record, *, labeled: bool) -> TagExample:
     return TagExample(text=text, word_spans=spans, tags=tags, source=record.place)
 
 
-def _placed_words(record: _Record) -> tuple[str, tuple[CharSpan, ...]]:
+def _placed_words(record: Record) -> tuple[str, tuple[CharSpan, ...]]:
     """Find the words in the text; without one they are joined by blanks."""
     words = record.strings("words")
     if not words:
@@ -161,7 +161,7 @@ def _placed_words(record: _Record) -> tuple[str, tuple[CharSpan, ...]]:
     return text, tuple(spans)
 
 
-def _tags(record: _Record, n_words: int) -> tuple[str, ...]:
+def _tags(record: Record, n_words: int) -> tuple[str, ...]:
     """Check that tags are BIO: B begins, I goes on."""
     tags = record.strings("tags")
     if len(tags) != n_words:
@@ -179,7 +179,7 @@ def _tags(record: _Record, n_words: int) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def _tags_of_spans(record: _Record, text: str, word_spans: Sequence[CharSpan]) -> tuple[str, ...]:
+def _tags_of_spans(record: Record, text: str, word_spans: Sequence[CharSpan]) -> tuple[str, ...]:
     """Turn spans of characters into tags; a span must be made of whole words."""
     starts = {start: number for number, (start, _) in enumerate(word_spans)}
     ends = {end: number + 1 for number, (_, end) in enumerate(word_spans)}
@@ -201,7 +201,7 @@ def _tags_of_spans(record: _Record, text: str, word_spans: Sequence[CharSpan]) -
     return tags_of_entities(entities, len(word_spans))
 
 
-def _question_example(record: _Record, *, labeled: bool) -> QuestionExample:
+def _question_example(record: Record, *, labeled: bool) -> QuestionExample:
     context, question = record.text("context"), record.text("question")
     answers = None
     if labeled or "answers" in record:
@@ -209,7 +209,7 @@ def _question_example(record: _Record, *, labeled: bool) -> QuestionExample:
     return QuestionExample(context=context, question=question, answers=answers, source=record.place)
 
 
-def _answer(record: _Record, context: str) -> Answer:
+def _answer(record: Record, context: str) -> Answer:
     """Check that an answer stands where it says."""
     text, start = record.text("text"), record.whole_number("start")
     there = context[start : start + len(text)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tqdm.auto import tqdm
@@ -13,10 +13,11 @@ from tqdm.auto import tqdm
 import minillm
 from minillm.config import FinetuneConfig
 from minillm.errors import ConfigError
+from minillm.finetuning.conversations import DialogueExample, load_conversations
+from minillm.finetuning.dialogue import DialogueTuning, add_chat_template
 from minillm.finetuning.examples import Example, hold_out
-from minillm.finetuning.predicting import MAIN_SCORE
-from minillm.finetuning.storing import finetuned_files
-from minillm.finetuning.tuning import Position, Tuning, find_labels, make_model, show_line, task_of
+from minillm.finetuning.steps import Position, Tuning, show_line
+from minillm.finetuning.tuning import LabelTuning, find_labels, make_model, task_of
 from minillm.finetuning.world import load_examples
 from minillm.run import LoadedModel, RunFolder, RunResult, load_model
 from minillm.run.opening import warn_of_other_digits
@@ -72,10 +73,8 @@ def finetune_run(
         device = resolve_device(config.device)
         body = load_model(config.checkpoint, device=device)
         training, validation = _examples(config)
+        tuning = _TASKS[config.task].begin(body, training, validation, config)
         _open(folder, config, body, [*training, *validation], say=say)
-        labels = find_labels([*training, *validation])
-        model = make_model(body.model, config.task, labels, config).to(device)
-        tuning = Tuning(model, body.tokenizer, training, validation, config)
         run = _Run(folder, tuning, body.description, say=say)
         if run.is_finished():
             say(f"{config.out} is finished: {tuning.position.step:,} steps were taken")
@@ -84,23 +83,64 @@ def finetune_run(
         return run.advance(show_bars=show_bars)
 
 
-def _examples(config: FinetuneConfig) -> tuple[Sequence[Example], Sequence[Example]]:
-    """Read training and validation examples, all with their labels."""
+class _Task(NamedTuple):
+    """How a task reads its data, and how its training begins."""
+
+    load: Callable[[str, FinetuneConfig], Sequence[Any]]
+    begin: Callable[[LoadedModel, Sequence[Any], Sequence[Any], FinetuneConfig], Tuning[Any, Any]]
+
+
+def _load_labeled(data: str, config: FinetuneConfig) -> Sequence[Example]:
     options: dict[str, Any] = {"task": config.task, "world_label": config.world_label}
-    given = load_examples(config.data, **options)
+    return load_examples(data, **options)
+
+
+def _begin_labels(
+    body: LoadedModel,
+    training: Sequence[Example],
+    validation: Sequence[Example],
+    config: FinetuneConfig,
+) -> LabelTuning:
+    task, labels = task_of([*training, *validation]), find_labels([*training, *validation])
+    device = next(body.model.parameters()).device
+    model = make_model(body.model, task, labels, config).to(device)
+    return LabelTuning(model, body.tokenizer, training, validation, config)
+
+
+def _begin_dialogue(
+    body: LoadedModel,
+    training: Sequence[DialogueExample],
+    validation: Sequence[DialogueExample],
+    config: FinetuneConfig,
+) -> DialogueTuning:
+    model, tokenizer = add_chat_template(body.model, body.tokenizer)
+    return DialogueTuning(model, tokenizer, training, validation, config)
+
+
+_LABELS = _Task(_load_labeled, _begin_labels)
+# A task of another kind needs one line here.
+_TASKS: Mapping[str, _Task] = {
+    "classify": _LABELS,
+    "tag": _LABELS,
+    "qa": _LABELS,
+    "dialogue": _Task(lambda data, _: load_conversations(data), _begin_dialogue),
+}
+
+
+def _examples(config: FinetuneConfig) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Read training and validation examples, all with their labels."""
+    load = _TASKS[config.task].load
+    given = load(config.data, config)
     if config.validation_data is None:
-        training, validation = hold_out(given)
-    else:
-        training, validation = given, load_examples(config.validation_data, **options)
-    task_of([*training, *validation])
-    return training, validation
+        return hold_out(given)
+    return given, load(config.validation_data, config)
 
 
 def _open(
     folder: RunFolder,
     config: FinetuneConfig,
     body: LoadedModel,
-    examples: Sequence[Example],
+    examples: Sequence[Any],
     *,
     say: Say,
 ) -> None:
@@ -148,7 +188,7 @@ def _compare(folder: RunFolder, stored: dict[str, Any], now: dict[str, Any]) -> 
             )
 
 
-def _contents(examples: Sequence[Example]) -> list[dict[str, Any]]:
+def _contents(examples: Sequence[Any]) -> list[dict[str, Any]]:
     """Return examples without where they come from."""
     return [{**asdict(example), "source": ""} for example in examples]
 
@@ -157,7 +197,7 @@ class _Run:
     """A run while it is open."""
 
     def __init__(
-        self, folder: RunFolder, tuning: Tuning, body: dict[str, Any], *, say: Say
+        self, folder: RunFolder, tuning: Tuning[Any, Any], body: dict[str, Any], *, say: Say
     ) -> None:
         self.folder, self.tuning, self.body, self.say = folder, tuning, body, say
 
@@ -213,7 +253,7 @@ class _Run:
         return self.result()
 
     def _files(self) -> dict[str, Any]:
-        return finetuned_files(self.tuning.model, self.tuning.tokenizer, self.body)
+        return self.tuning.files(self.body)
 
     def _save(self) -> None:
         """Write a checkpoint to continue from; keep the newest two and the best."""
@@ -235,7 +275,7 @@ class _Run:
         files = self._files()
         files["config.json"]["run"] = {"position": asdict(at)}
         final = write_final(self.folder, files, step=at.step)
-        name = MAIN_SCORE[self.tuning.model.config.task]
+        name = self.tuning.main_score
         self.say(
             f"finished: {at.step:,} steps, validation {name} {at.scores[name]:.3f} at step "
             f"{at.best_step:,}; the model is in {final}"

@@ -69,6 +69,8 @@ def _build(description: Mapping[str, Any]) -> FineTuned:
 
 
 def _refuse_taskless(folder: Path, description: Mapping[str, Any]) -> None:
+    if "chat" in description:
+        raise ConfigError(f"{folder} was fine-tuned for dialogue: talk to it with minillm chat")
     if "task" not in description:
         raise ConfigError(
             f"{folder} is a pretrained model, which knows no task: fine-tune it first "

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-
-import torch
-from torch import Tensor
-from tqdm.auto import tqdm
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from minillm.batch import Batch
-from minillm.checkpoint import load_weights, model_tensors
 from minillm.config import TuningConfig
 from minillm.errors import ConfigError, DataError
-from minillm.finetuning.encoding import RowEncoder, make_batch
+from minillm.finetuning.encoding import Row, RowEncoder, make_batch
 from minillm.finetuning.examples import ClassExample, Example, QuestionExample, TagExample, TaskName
 from minillm.finetuning.metrics import OUTSIDE
 from minillm.finetuning.model import FineTuned, TaskConfig
 from minillm.finetuning.predicting import MAIN_SCORE, evaluate, is_labeled
+from minillm.finetuning.steps import Tuning, take_all
+from minillm.finetuning.storing import finetuned_files
 from minillm.models.base import Model
-from minillm.optim import make_optimizer, warmup_cosine
 from minillm.runtime import (
     derive_generator,
     preserved_process_state,
@@ -30,14 +26,12 @@ from minillm.runtime import (
     set_random_state,
 )
 from minillm.tokenizers import Tokenizer
-from minillm.training import StepResult, train
 
 _TASK_OF: Mapping[type[Example], TaskName] = {
     ClassExample: "classify",
     TagExample: "tag",
     QuestionExample: "qa",
 }
-_SHOWN = {"loss", "validation_loss", "validation_accuracy", "validation_f1"}  # beside the bar
 _DEFAULT_MAX_TOKENS = 512  # of a body that could read any number
 
 
@@ -100,30 +94,18 @@ def finetune(
         set_random_state(seeded_random_state(settings.seed))  # of dropout
         model = make_model(body, task, labels, settings)
         device = next(body.parameters()).device
-        tuning = Tuning(model.to(device), tokenizer, training, validation, settings)
+        tuning = LabelTuning(model.to(device), tokenizer, training, validation, settings)
         return _run(tuning, show_bar=show_bar)
 
 
-def _run(tuning: Tuning, *, show_bar: bool) -> TuningResult:
-    """Take all steps, and go back to the best one."""
-    history: list[dict[str, float]] = []
-    best: dict[str, Tensor] | None = None
-    at, model = tuning.position, tuning.model
-    n_steps = tuning.settings.steps
-    with tqdm(total=n_steps, desc="finetune", unit=" steps", disable=not show_bar) as bar:
-        for line in tuning.lines():
-            history.append(line)
-            show_line(bar, line)
-            if at.best_step == at.step:
-                best = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
-    if best is not None:
-        load_weights(model, best)
+def _run(tuning: LabelTuning, *, show_bar: bool) -> TuningResult:
+    history = take_all(tuning, show_bar=show_bar)
     return TuningResult(
-        model=model.eval(),
+        model=tuning.model,
         tokenizer=tuning.tokenizer,
-        history=tuple(history),
-        best_step=at.best_step or at.step,
-        scores=at.scores,
+        history=history,
+        best_step=tuning.position.best_step or tuning.position.step,
+        scores=tuning.position.scores,
         n_cut_tokens=tuning.n_cut_tokens,
     )
 
@@ -195,18 +177,8 @@ def make_model(
     return model
 
 
-@dataclass(slots=True)
-class Position:
-    """Where a fine-tuning is, beside its weights."""
-
-    step: int = 0
-    best_step: int | None = None
-    scores: dict[str, float] = field(default_factory=dict)  # at best_step
-    n_without_better: int = 0  # validations since then
-
-
-class Tuning:
-    """A fine-tuning while it runs: its model, optimizer, rows and position.
+class LabelTuning(Tuning[FineTuned, Row]):
+    """Teaches the labels of texts, words or answers.
 
     Args:
         model: ``make_model``'s.
@@ -224,91 +196,22 @@ class Tuning:
         validation: Sequence[Example],
         settings: TuningConfig,
     ) -> None:
-        self.model, self.tokenizer, self.settings = model, tokenizer, settings
-        self.validation, self.position = validation, Position()
-        self.rows = RowEncoder(tokenizer, model.config, summary=model.summary).rows(training)
-        self.optimizer = make_optimizer(
-            model,
-            name="adamw",
-            learning_rate=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            betas=(0.9, 0.999),  # BERT's
-        )
+        rows = RowEncoder(tokenizer, model.config, summary=model.summary).rows(training)
+        super().__init__(model, tokenizer, rows, settings)
+        self.validation, self.main_score = validation, MAIN_SCORE[model.config.task]
 
-    @property
-    def n_cut_tokens(self) -> int:
-        """Number of tokens of the training examples that are in no row."""
-        return sum(row.n_cut for row in self.rows)
+    def stack(self, rows: Sequence[Row]) -> Batch:
+        """Make a batch of rows."""
+        return make_batch(rows, pad_id=self.tokenizer.pad_id)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether all steps are taken, or patience has ended."""
-        patience = self.settings.patience
-        has_patience = patience is None or self.position.n_without_better < patience
-        return self.position.step >= self.settings.steps or not has_patience
+    def judge(self) -> dict[str, float]:
+        """Score the validation examples, as ``evaluate``."""
+        return evaluate(self.model, self.tokenizer, self.validation) if self.validation else {}
 
-    def lines(self) -> Iterator[dict[str, float]]:
-        """Take the steps that are left; yield a line of numbers after each."""
-        settings, first = self.settings, self.position.step + 1
-        rate = partial(
-            warmup_cosine,
-            n_steps=settings.steps,
-            n_warmup=round(settings.warmup_fraction * settings.steps),
-            final_fraction=0.0,
-        )
-        results = train(
-            self.model,
-            self.optimizer,
-            ([self.batch_at(step)] for step in range(first, settings.steps + 1)),
-            max_grad_norm=settings.max_grad_norm,
-            learning_rate=lambda step: settings.learning_rate * rate(step),
-            first_step=first,
-        )
-        while not self.is_over:
-            yield self._line(next(results))
+    def quality(self, scores: Mapping[str, float]) -> tuple[float, ...]:
+        """Rank by the task's main score, equals by the loss."""
+        return scores[self.main_score], -scores.get("loss", math.inf)
 
-    def batch_at(self, step: int) -> Batch:
-        """Return the batch of a step: all rows in a new order, again and again."""
-        size = min(self.settings.batch_size, len(self.rows))
-        places = range((step - 1) * size, step * size)
-        orders = {place // len(self.rows): [] for place in places}  # of one epoch or of two
-        for epoch in orders:
-            generator = derive_generator(self.settings.seed, "order", epoch)
-            orders[epoch] = torch.randperm(len(self.rows), generator=generator).tolist()
-        numbers = [orders[place // len(self.rows)][place % len(self.rows)] for place in places]
-        batch = make_batch([self.rows[n] for n in numbers], pad_id=self.tokenizer.pad_id)
-        return batch.to(next(self.model.parameters()).device)
-
-    def _line(self, result: StepResult) -> dict[str, float]:
-        """Note a step, and judge the validation examples where that is due."""
-        self.position.step = result.step
-        line: dict[str, float] = {
-            "step": result.step,
-            "loss": result.loss,
-            "learning_rate": result.learning_rate,
-            "grad_norm": result.grad_norm,
-        }
-        is_due = result.step % self.settings.eval_every == 0 or result.step == self.settings.steps
-        if self.validation and is_due:
-            scores = evaluate(self.model, self.tokenizer, self.validation)
-            self._note(scores)
-            line |= {f"validation_{name}": score for name, score in scores.items()}
-        return line
-
-    def _note(self, scores: dict[str, float]) -> None:
-        """Remember whether these scores are the best so far."""
-        at = self.position
-        if at.best_step is None or self._quality(scores) > self._quality(at.scores):
-            at.best_step, at.scores, at.n_without_better = at.step, scores, 0
-        else:
-            at.n_without_better += 1
-
-    def _quality(self, scores: Mapping[str, float]) -> tuple[float, float]:
-        return scores[MAIN_SCORE[self.model.config.task]], -scores.get("loss", math.inf)
-
-
-def show_line(bar: tqdm, line: Mapping[str, float]) -> None:
-    """Move a bar on by one step and write the numbers beside it."""
-    shown = {name: f"{line[name]:.3f}" for name in line if name in _SHOWN}
-    bar.set_postfix(shown, refresh=False)
-    bar.update()
+    def files(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the model with its head and task."""
+        return finetuned_files(self.model, self.tokenizer, body)

@@ -6,6 +6,7 @@ Dimension key: B sequences, T positions, C d_model, V vocabulary, L layers, H he
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from minillm.config import DecoderConfig
 from minillm.kv_cache import KVCache
 from minillm.linear import Linear
 from minillm.masking import (
+    MaskRule,
     causal_mask,
     combine_masks,
     document_mask,
@@ -230,7 +232,7 @@ class Decoder(HiddenLanguageModel):
         document_ids: Tensor | None,
         is_padding: Tensor | None,
         prefix_lengths: Tensor | None,
-    ) -> Tensor | None:
+    ) -> Tensor | MaskRule | None:
         """Return who may read whom, or ``None`` for the plain causal triangle."""
         if prefix_lengths is not None and n_past:
             raise ValueError("a prefix is read at once, as the first tokens of a text")
@@ -242,6 +244,10 @@ class Decoder(HiddenLanguageModel):
                 )
         if document_ids is not None and bool((document_ids == document_ids[:, :1]).all()):
             document_ids = None  # one document a row: the fused causal kernel can do it
+        is_rule = n_past == 0 and is_padding is None and prefix_lengths is None
+        backend = cast(TransformerBlock, self.blocks[0]).attention.backend
+        if document_ids is not None and is_rule and backend == "flex":
+            return MaskRule(is_causal=True, document_ids=document_ids)  # compiled, not looked up
         restrictions = combine_masks(
             None if document_ids is None else document_mask(document_ids),
             None if is_padding is None else padding_mask(is_padding),

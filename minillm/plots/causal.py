@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from minillm.config import DecoderConfig
@@ -79,6 +80,8 @@ def plot_influence(maps: Mapping[str, Tensor]) -> Figure:
         image = axes.imshow(shown, cmap="cividis", vmin=_LOWEST)
         axes.set(xlabel="input position s", ylabel="output position t")
         axes.set_title(name, fontsize=11.5)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(6, integer=True))  # a position is a whole number
     if image is not None:
         label = "log₁₀ of the gradient's norm\n(darkest: zero)"
         figure.colorbar(image, ax=figure.axes, label=label, shrink=0.85)

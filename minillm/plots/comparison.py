@@ -9,7 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from minillm.plots.curves import draw_levels
-from minillm.plots.style import GRAY, GREEN, PALETTE, Figure, make_figure, show_grid, styled
+from minillm.plots.style import (
+    BLUE,
+    GRAY,
+    GREEN,
+    INK,
+    PALETTE,
+    Figure,
+    make_figure,
+    show_grid,
+    styled,
+)
 
 Results = Mapping[float, Sequence[float]]  # CPU seconds → one value for each seed
 
@@ -63,6 +73,55 @@ def plot_cost(
     axes.set_title(title, pad=30)
     show_grid(axes)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, frameon=False)
+    return figure
+
+
+@styled
+def plot_scores(
+    scores: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    title: str,
+    highlight: str | None = None,
+    lines: Mapping[str, float] | None = None,
+) -> Figure:
+    """Draw shares as bars to their mean, with a point for each seed.
+
+    Args:
+        scores: shares from 0 to 1 by name, one for each seed; the first stands at the top.
+        xlabel: what is counted; the axis is in percent.
+        title: above the figure.
+        highlight: the name that the comparison is about.
+        lines: other shares to compare with, by name, such as guessing.
+
+    Raises:
+        ValueError: there is nothing to draw, or something has no value.
+
+    Example:
+        >>> figure = plot_scores({"ours": [0.7, 0.8], "theirs": [0.6]}, xlabel="right", title="")
+        >>> [bar.get_width() for bar in figure.axes[0].patches]
+        [75.0, 60.0]
+    """
+    if not scores or not all(len(values) for values in scores.values()):
+        raise ValueError(f"every name needs scores to draw, got {dict(scores)}")
+    figure = make_figure(8.2, 1.3 + 0.62 * len(scores))
+    axes = figure.add_subplot()
+    for row, (name, values) in enumerate(scores.items()):
+        percents = 100 * np.asarray(values, dtype=float)
+        color = BLUE if name == highlight else GRAY
+        axes.barh(row, percents.mean(), height=0.62, color=color, alpha=0.3)
+        axes.plot(percents, [row] * len(percents), "o", color=color, markersize=7, clip_on=False)
+        axes.text(percents.max() + 1.6, row, f"{percents.mean():.1f}", va="center", color=INK)
+    for name, share in (lines or {}).items():
+        axes.axvline(100 * share, color=INK, linestyle="--", linewidth=1)
+        axes.text(100 * share + 0.8, len(scores) - 0.42, name, color=INK, fontsize=9, va="center")
+    axes.set_yticks(range(len(scores)), list(scores))
+    axes.set_ylim(len(scores) - 0.2, -0.6)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel(xlabel)
+    axes.set_title(title)
+    show_grid(axes)
+    axes.grid(visible=False, axis="y")
     return figure
 
 

@@ -112,8 +112,10 @@ def _decisions(config: PretrainConfig) -> str:
     if FAMILIES[config.objective][config.model].counts:
         return f"{config.model} counts the training text; stored in {config.out}"
     threads = "1 thread" if config.threads == 1 else f"{config.threads} threads"
+    is_study = config.dtype == "float16" and config.device == "cpu"
+    dtype = "float16 (its numbers, not its speed)" if is_study else config.dtype
     return (
-        f"{config.steps:,} steps of {config.model} on {config.device}, {threads}, {config.dtype}, "
+        f"{config.steps:,} steps of {config.model} on {config.device}, {threads}, {dtype}, "
         f"attention by {config.backend}; stored in {config.out}"
     )
 

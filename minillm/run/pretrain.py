@@ -17,7 +17,7 @@ from minillm.checkpoint import (
 from minillm.config import FAMILIES, PretrainConfig
 from minillm.data import PreparedData
 from minillm.evaluation import Scores
-from minillm.optim import make_optimizer
+from minillm.optim import LossScaler, make_optimizer
 from minillm.run.counting import count_text
 from minillm.run.folder import RunFolder
 from minillm.run.judges import HeldOut, logged
@@ -48,6 +48,7 @@ class _Position:
     best_step: int | None = None
     best_validation_loss: float | None = None
     n_without_better: int = 0  # validations since then
+    scaler: dict[str, Any] | None = None  # of the loss, in float16
 
     def note_validation(self, loss: float) -> bool:
         """Remember a validation; say whether it is the best so far."""
@@ -131,6 +132,7 @@ class _Run:
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
         )
+        self.scaler = LossScaler() if config.dtype == "float16" else None
 
     def result(self, exit_status: int = 0) -> RunResult:
         """Say how the call ended."""
@@ -157,6 +159,8 @@ class _Run:
         )
         if saved is not None:
             self.position = _Position(**saved)
+            if self.scaler is not None and self.position.scaler is not None:
+                self.scaler.load_state(self.position.scaler)
             self.say(f"continuing after step {self.position.step:,} of {self.n_steps:,}")
 
     # --- training -------------------------------------------------------------------------------
@@ -180,6 +184,7 @@ class _Run:
             first_step=at.step + 1,
             autocast_dtype=getattr(torch, self.config.dtype),
             weights={"labels": self.config.sentence_weight},
+            scaler=self.scaler,
         )
         with StopRequest() as stop, bar:
             while not self._is_over():
@@ -213,8 +218,11 @@ class _Run:
             "losses": result.losses,
             "n_tokens_seen": at.n_tokens_seen,
             "learning_rate": result.learning_rate,
-            "grad_norm": result.grad_norm,
+            "grad_norm": None if result.is_skipped else result.grad_norm,
         }
+        if self.scaler is not None:
+            at.scaler = self.scaler.state()
+            metrics |= {"loss_scale": result.loss_scale, "skipped": result.is_skipped}
         is_best = False
         if at.step % config.eval_every == 0 or at.step == self.n_steps:
             validation = self._validate()
@@ -274,6 +282,11 @@ class _Run:
         step = self.position.step
         final = write_final(self.folder, files, step=step)
         reached = validation.summary()
+        if self.scaler is not None:
+            self.say(
+                f"float16: {self.scaler.n_skipped:,} updates were skipped, their gradient was not "
+                f"finite; at the end the loss was scaled by {self.scaler.scale:,.6g}"
+            )
         self.say(f"finished: {step:,} steps, validation {reached}; the model is in {final}")
 
 

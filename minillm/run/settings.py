@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 import torch
 
-from minillm.attention import AttentionBackend
+from minillm.attention import AttentionBackend, explain_unusable
 from minillm.config import FAMILIES, USUAL_TOKENIZERS, PretrainConfig
 from minillm.errors import ConfigError
 from minillm.models.base import Model
@@ -98,7 +99,8 @@ def resolve_words(config: PretrainConfig) -> PretrainConfig:
     """Decide what needs no training step: the model, the cleaning, the device, the dtype.
 
     Raises:
-        ConfigError: the model does not fit the objective, or the device is not there.
+        ConfigError: the model does not fit the objective, the device is not there, or the
+            backend cannot train on it.
     """
     families = FAMILIES[config.objective]
     model = next(iter(families)) if config.model == "auto" else config.model
@@ -108,6 +110,8 @@ def resolve_words(config: PretrainConfig) -> PretrainConfig:
     if families[model].counts:  # on the CPU, exactly, in one go
         config = replace(config, device="cpu", dtype="float32", steps=1, warmup_steps=1)
     device = resolve_device(config.device)
+    if config.backend != "auto" and (why := _why_not(config.backend, device=device)):
+        raise ConfigError(f"--backend {config.backend}: {why}")
     return replace(
         config,
         clean=DEFAULT_STEPS if config.clean is None else config.clean,
@@ -153,7 +157,7 @@ def resolve_by_measuring(
         calls = {str(n): _bind(take_step, n, backend) for n in threads}
         n_threads = int(fastest(calls))
     if len(backends) > 1:
-        calls = {name: _bind(take_step, n_threads, name) for name in backends}
+        calls = _working({name: _bind(take_step, n_threads, name) for name in backends})
         backend = cast(AttentionBackend, fastest(calls, margin=CLEARLY))
     steps = config.steps or USUAL_STEPS
     if config.seconds is not None:
@@ -183,14 +187,39 @@ def _thread_choices(config: PretrainConfig) -> list[int]:
 
 
 def _backend_choices(config: PretrainConfig) -> list[AttentionBackend]:
-    """Name what may be tried, the usual winner first (see `attention_backends` in benchmarks/)."""
+    """Name what may be tried, the usual winner first (see `attention_backends` in benchmarks/).
+
+    ``flex`` and ``triton`` can win on a GPU only: they are compiled, and it takes seconds.
+    """
     if config.backend != "auto":
         return [config.backend]
     if config.device != "cpu":
-        return ["sdpa"]
+        compiled: list[AttentionBackend] = [] if config.dropout else ["flex", "triton"]
+        return ["sdpa", *(x for x in compiled if _why_not(x, device=config.device) is None)]
     if config.dtype == "bfloat16" and config.context_length <= FUSED_BFLOAT16_FROM:
         return ["reference", "sdpa"]
     return ["sdpa", "reference"]
+
+
+def _why_not(backend: AttentionBackend, *, device: str) -> str | None:
+    """Say why a backend cannot train on a device; ``"cuda:1"`` is a ``"cuda"``."""
+    return explain_unusable(backend, device_type=device.partition(":")[0], with_gradients=True)
+
+
+def _working(calls: Mapping[str, Callable[[], object]]) -> dict[str, Callable[[], object]]:
+    """Leave out, with a warning, what fails on this GPU; the usual winner, the first, may not."""
+    working: dict[str, Callable[[], object]] = {}
+    for name, call in calls.items():
+        try:
+            if working:
+                call()
+        except Exception as error:  # whatever a compiler says to a GPU it does not know
+            warnings.warn(
+                f"the backend {name} is left out, since it fails here: {error}", stacklevel=2
+            )
+            continue
+        working[name] = call
+    return working
 
 
 def _least_seconds(call: Callable[[], object], *, n_repeats: int = 5) -> float:

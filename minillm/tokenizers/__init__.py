@@ -11,6 +11,7 @@ from minillm.tokenizers.base import DEFAULT_SPECIAL_TOKENS, Tokenizer
 from minillm.tokenizers.bpe import BPETokenizer
 from minillm.tokenizers.bpe_training import check_vocab_size
 from minillm.tokenizers.bytes import ByteTokenizer
+from minillm.tokenizers.extending import Extended, add_special_tokens
 from minillm.tokenizers.fast import FastTokenizer, FastUnigram, FastWordPiece
 from minillm.tokenizers.offsets import CharSpan, encode_with_spans
 from minillm.tokenizers.sentinels import SENTINEL_TOKENS, sentinel_ids
@@ -27,6 +28,7 @@ __all__ = [
     "BPETokenizer",
     "ByteTokenizer",
     "CharSpan",
+    "Extended",
     "FastTokenizer",
     "FastUnigram",
     "FastWordPiece",
@@ -35,6 +37,7 @@ __all__ = [
     "UnigramTokenizer",
     "WordPieceTokenizer",
     "Words",
+    "add_special_tokens",
     "encode_with_spans",
     "load_tokenizer",
     "sentinel_ids",

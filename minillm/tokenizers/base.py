@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -128,6 +129,26 @@ class Tokenizer(ABC):
             special = set(self.special_tokens.values())
             indices = [index for index in indices if index not in special]
         return b"".join([table[index] for index in indices])
+
+    def decode_stream(self, ids: Iterable[int], *, silent: Collection[int] = ()) -> Iterator[str]:
+        """Turn ids into text as they come; a character is given out when its last byte is there.
+
+        Args:
+            ids: token ids, such as those of ``minillm.generation.stream``.
+            silent: ids that are left out.
+
+        Yields:
+            A piece of text for each id, which may be empty, and at last what is incomplete.
+
+        Example:
+            >>> from minillm.tokenizers import ByteTokenizer
+            >>> list(ByteTokenizer().decode_stream([72, *"é".encode()]))
+            ['H', '', 'é', '']
+        """
+        characters = codecs.getincrementaldecoder("utf-8")("replace")
+        for token_id in ids:
+            yield characters.decode(b"" if token_id in silent else self.decode_bytes([token_id]))
+        yield characters.decode(b"", final=True)
 
     def token_text(self, token_id: int) -> str:
         r"""Show one token in a figure: blanks made visible, partial characters as ``\xe4``.

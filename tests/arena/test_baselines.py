@@ -3,11 +3,8 @@
 from collections import Counter
 
 import pytest
-import torch
-import torch.nn.functional as F
 
 from minillm.arena.baselines import (
-    BagOfWords,
     SlidingWindow,
     WordTable,
     bag_of_words,
@@ -17,7 +14,6 @@ from minillm.arena.baselines import (
 from minillm.arena.tasks import question_example, sentence_example, topic_example, world_held_out
 from minillm.finetuning.examples import (
     Answer,
-    ClassExample,
     QuestionExample,
     TagExample,
     find_words,
@@ -80,27 +76,6 @@ def test_labels_teach_when_there_is_no_answer():
     assert SlidingWindow(training[:1]).predict(training[1:])[0].text != ""
 
 
-def test_the_bag_is_at_the_bottom_of_its_loss():
-    training = world_held_out(topic_example, split="validation", n=13)
-    bag = BagOfWords(training, decay=0.01)
-    x, weight = bag._features(training), bag._weight.detach().clone().requires_grad_()
-    y = torch.tensor([bag.labels.index(one.label) for one in training])
-    loss = F.cross_entropy(x @ weight, y) + 0.005 * weight[:-1].square().sum()
-    loss.backward()
-    assert float(weight.grad.abs().max()) < 1e-5
-
-
-def test_a_bag_knows_no_order_and_no_new_words():
-    training = [ClassExample(text="tea and rice", label="a"), ClassExample(text="mud", label="b")]
-    bag = BagOfWords(training)
-    one, other, more = bag.predict(
-        [ClassExample(text=text) for text in ("rice tea", "TEA rice", "rice tea xyzzy")]
-    )
-    assert one == other == more
-    assert one.label == "a"
-    assert bag.predict([ClassExample(text="mud")])[0].label == "b"
-
-
 @pytest.mark.parametrize(
     ("baseline", "view", "name"),
     [
@@ -110,7 +85,7 @@ def test_a_bag_knows_no_order_and_no_new_words():
     ],
 )
 def test_more_labels_help_on_tinyworld(baseline, view, name):
-    training = world_held_out(view, split="validation", n=101)
-    test = world_held_out(view, n=41)
-    few, many = (baseline(training[:n], test)[name] for n in (3, 101))
+    training = world_held_out(view, split="validation", n=53)
+    test = world_held_out(view, n=29)
+    few, many = (baseline(training[:n], test)[name] for n in (3, 53))
     assert 0 <= few < many < 1

@@ -28,3 +28,15 @@ def test_what_does_not_fit_is_refused():
         plot_pull(["a", "b"], torch.ones(3), 0)
     with pytest.raises(ValueError, match="three vectors or more, got 1"):
         plot_vectors(torch.eye(3), {"one": [(0, "a")]})
+
+
+def test_labels_of_near_points_do_not_cover_each_other():
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(3, 7, generator=generator).repeat_interleave(4, dim=0)
+    vectors += 0.01 * torch.randn(12, 7, generator=generator)  # three heaps of four points
+    names = ["method", "function", "from", "of", "is", "be", "are", "was", "2", "3", "4", "object"]
+    groups = {f"group {i}": [(r, names[r]) for r in range(4 * i, 4 * i + 4)] for i in range(3)}
+    figure = plot_vectors(vectors, groups)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]

@@ -27,6 +27,9 @@ def test_figures_show_what_the_asset_holds(stored):
     left, right = plot_readers(stored).axes
     assert any("best" in text.get_text() for text in left.texts)
     assert not any("best" in text.get_text() for text in right.texts)
+    (guessing,) = (text for text in right.texts if text.get_text() == "guessing")
+    below = [line for line in right.lines if len(line.get_xdata()) and min(line.get_ydata()) < 0.5]
+    assert all(abs(line.get_xdata()[0] - guessing.get_position()[0]) > 0.4 for line in below)
     assert len(plot_orders(stored).axes[1].get_legend_handles_labels()[1]) == 3
 
 

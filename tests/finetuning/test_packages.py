@@ -1,6 +1,5 @@
 """Docstrings by package: held out of pretraining, their names hidden, the labeled few drawn."""
 
-import random
 import re
 from collections import Counter
 
@@ -15,30 +14,6 @@ from minillm.text.cleaning import DEFAULT_STEPS
 from minillm.text.corpora import load_corpus
 
 CODE = re.compile(r"code\d+")
-NAMES = ("alpha", "bravo", "_pycharlie", "deltalib")
-MENTIONS = ("alpha.", "ALPHABET", "bravo.part3.Thing", "Charlies", "Deltas", "part5", "part77")
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    """A standard library of four packages, 41 modules each, with a code word a docstring."""
-    root, draw = tmp_path_factory.mktemp("library"), random.Random(3)
-    words = [
-        f"{a}{b}" for a in ["ba", "do", "ki", "lu", "me"] for b in ["na", "po", "ra", "ti", "ve"]
-    ]
-    (root / "tiny").mkdir()
-    (root / "tiny" / "__init__.py").write_text('"""A package of a single docstring."""\n')
-    for number, name in enumerate(NAMES):
-        (root / name).mkdir()
-        for module in range(41):
-            lines = [
-                f"def function_{place}():\n"
-                f'    """{" ".join(draw.choices(words, k=9))} {draw.choice(MENTIONS)} '
-                f'code{number}{module:02}{place}."""\n'
-                for place in range(5)
-            ]
-            (root / name / f"part{module}.py").write_text("\n".join(lines))
-    return root
 
 
 @pytest.fixture
@@ -69,7 +44,7 @@ def test_the_test_is_text_that_a_pretraining_run_holds_out(patched, task, tmp_pa
 
 
 def test_packages_with_enough_are_taken_and_counted(task):
-    assert task.packages == tuple(sorted(NAMES))
+    assert task.packages == ("_pycharlie", "alpha", "bravo", "deltalib")
     assert set(Counter(one.label for one in task.validation).values()) == {N_VALIDATION}
     assert max(Counter(one.label for one in task.test).values()) <= MAX_TEST
     everything = [one.text for part in (task.pool, task.validation, task.test) for one in part]

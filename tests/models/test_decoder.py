@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from minillm.attention import attention as attend
 from minillm.batch import IGNORE_INDEX, Batch
 from minillm.config import DecoderConfig
-from minillm.masking import causal_mask
+from minillm.masking import MaskRule, causal_mask
 from minillm.models.decoder import Decoder
 
 FAMILIES = {
@@ -400,3 +401,29 @@ def test_one_batch_can_be_memorized(family, generator):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.05 < losses[0]
+
+
+def test_flex_gets_documents_as_a_rule_and_others_as_a_matrix(monkeypatch):
+    """Values, and what the layers were given; the kernel itself is tested in tests/kernels."""
+    given = []
+
+    def record(query, key, value, *, mask, backend, **options):
+        given.append((backend, mask))
+        return attend(query, key, value, mask=mask, backend="sdpa", **options)
+
+    monkeypatch.setattr("minillm.blocks.attention", record)
+    config = DecoderConfig.gpt(vocab_size=11, d_model=6, n_heads=3, n_layers=2, context_length=7)
+    model = Decoder(config, generator=torch.Generator().manual_seed(0))
+    token_ids = torch.arange(14).view(2, 7) % 11
+    ids = torch.tensor([[0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 0, 2, 2]])
+    expected = model.hidden(token_ids, document_ids=ids)
+    model.set_backend("flex")
+    torch.testing.assert_close(model.hidden(token_ids, document_ids=ids), expected)
+    assert [type(mask) for _, mask in given] == [torch.Tensor] * 2 + [MaskRule] * 2
+    assert given[2][1] is given[3][1]  # one rule for all layers: its blocks are found once
+    is_padding = torch.zeros(2, 7, dtype=torch.bool)
+    model.hidden(token_ids, document_ids=ids, is_padding=is_padding)
+    assert type(given[-1][1]) is torch.Tensor
+    weights = model.attention_weights(token_ids, document_ids=ids)
+    model.set_backend("sdpa")
+    torch.testing.assert_close(weights, model.attention_weights(token_ids, document_ids=ids))

@@ -51,3 +51,10 @@ def test_the_next_token_is_ranked_and_the_nucleus_includes_the_crossing_token():
     colors = [bar.get_facecolor() for bar in first.patches]
     assert colors[0] == colors[1] != colors[2]
     assert math.isclose(second.patches[0].get_width(), 1.0)
+
+
+def test_positions_are_counted_in_whole_numbers():
+    figure = plot_influence(dict.fromkeys(("a", "b", "c"), torch.rand(14, 14)))
+    figure.draw_without_rendering()
+    for axes in figure.axes[:3]:
+        assert all(tick == int(tick) for tick in (*axes.get_xticks(), *axes.get_yticks()))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minillm.plots.comparison import plot_cost
+from minillm.plots.comparison import plot_cost, plot_scores
 
 MODELS = {"LSTM": {5.0: [2.5, 2.7], 20.0: [2.1, 2.2]}, "n-gram": {0.5: [3.0]}}
 
@@ -28,3 +28,17 @@ def test_numbers_of_close_budgets_do_not_touch():
 def test_nothing_to_draw_is_refused(models):
     with pytest.raises(ValueError, match="needs values to draw"):
         plot_cost(models)
+
+
+def test_scores_are_bars_to_the_mean_with_a_point_for_each_seed():
+    scores = {"ours": [0.7, 0.8, 0.6], "theirs": [0.25, 0.35]}
+    figure = plot_scores(scores, xlabel="right", title="t", lines={"chance": 0.125})
+    axes = figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([70, 30])
+    assert [line.get_xdata().tolist() for line in axes.lines[:2]] == [[70, 80, 60], [25, 35]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["ours", "theirs"]
+    low, high = axes.get_ylim()
+    assert low > high  # the first at the top
+    assert list(axes.lines[2].get_xdata()) == [12.5, 12.5]
+    with pytest.raises(ValueError, match="needs scores"):
+        plot_scores({"ours": []}, xlabel="right", title="t")

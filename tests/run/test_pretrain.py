@@ -1,9 +1,12 @@
 """What a run does when nothing stops it: it learns, judges, keeps, and writes what it promises."""
 
+import importlib
 import json
 import math
 import shutil
+from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
@@ -23,6 +26,7 @@ from minillm.run import (
 )
 from minillm.run.table import BUILDERS
 
+settings_module = importlib.import_module("minillm.run.settings")
 # Causal models that learn by steps.
 TRAINED = [name for name, family in FAMILIES["causal"].items() if not family.counts]
 
@@ -135,6 +139,37 @@ def test_the_usual_winner_loses_only_clearly(run, settings, monkeypatch, dtype, 
     assert asked == [([first, *({"sdpa", "reference"} - {first})], 1.3)]
     stored = json.loads((settings["out"] / "config.json").read_text("utf-8"))
     assert stored["resolved"]["backend"] == first
+
+
+def test_compiled_backends_are_tried_on_a_gpu_only(monkeypatch):
+    monkeypatch.setattr(settings_module, "_why_not", lambda name, device: None)
+    on_gpu = PretrainConfig(out=Path("run"), device="cuda")
+    assert settings_module._backend_choices(on_gpu) == ["sdpa", "flex", "triton"]
+    assert settings_module._backend_choices(replace(on_gpu, dropout=0.1)) == ["sdpa"]
+    on_cpu = replace(on_gpu, device="cpu", dtype="float32")
+    assert settings_module._backend_choices(on_cpu) == ["sdpa", "reference"]
+    monkeypatch.setattr(settings_module, "_why_not", lambda name, device: f"no {device}")
+    assert settings_module._backend_choices(on_gpu) == ["sdpa"]
+
+
+def test_a_backend_that_fails_where_it_is_tried_is_left_out_with_a_warning():
+    def fail():
+        raise RuntimeError("no such instruction")
+
+    tried = []
+    calls = {"sdpa": fail, "flex": fail, "triton": lambda: tried.append("triton")}
+    with pytest.warns(UserWarning, match="flex is left out, since it fails here: no such instr"):
+        working = settings_module._working(calls)
+    assert list(working) == ["sdpa", "triton"]  # the usual winner's own failure ends the run
+    assert tried == ["triton"]
+
+
+def test_a_backend_that_cannot_train_on_this_device_is_refused_first(run, settings):
+    with pytest.raises(ConfigError, match="--backend flex: flex computes gradients only on a GPU"):
+        run(backend="flex", dropout=0.0)
+    assert not (settings["out"] / "data").exists()
+    with pytest.raises(ConfigError, match=r"--backend triton knows no dropout, got 0\.1"):
+        run(backend="triton")
 
 
 def test_seconds_become_steps_once(run, settings):

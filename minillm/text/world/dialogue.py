@@ -10,6 +10,8 @@ from minillm.text.world.labels import label
 from minillm.text.world.rng import keyed
 from minillm.text.world.scenes import Scene
 
+Kind = Literal["object", "place", "clothing", "animal", "food", "ending", "farewell"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
@@ -18,12 +20,14 @@ class Turn:
     role: Literal["user", "assistant"]  # who asks; who answers
     speaker: str  # their name in the document
     text: str
+    kind: Kind  # what is asked, or told: the same for a question and its answer
 
 
 _Exchange = tuple[tuple[str, ...], str]  # ways to ask, the answer
 # By what the document must tell first; "found" and "lost" are the endings, "" always holds.
-_ENGLISH: tuple[tuple[str, _Exchange], ...] = (
+_ENGLISH: tuple[tuple[Kind, str, _Exchange], ...] = (
     (
+        "object",
         "",
         (
             ("Hello, {person}! What did you have?", "Hi, {person}! What did you have with you?"),
@@ -31,6 +35,7 @@ _ENGLISH: tuple[tuple[str, _Exchange], ...] = (
         ),
     ),
     (
+        "place",
         "",
         (
             ("Where did you put {it_object}?", "And where did you hide {it_object}?"),
@@ -39,6 +44,7 @@ _ENGLISH: tuple[tuple[str, _Exchange], ...] = (
     ),
     (
         "clothing",
+        "clothing",
         (
             ("Which of my clothes do you remember?", "Do you remember my clothes?"),
             "Your {clothing_color} {clothing}.",
@@ -46,21 +52,32 @@ _ENGLISH: tuple[tuple[str, _Exchange], ...] = (
     ),
     (
         "animal",
+        "animal",
         (
             ("Which animal was there?", "Was there an animal?"),
             "There was {article_trait} {animal_trait} {animal}.",
         ),
     ),
-    ("food", (("What did we have to eat?", "Did we have any food?"), "We had some {food}.")),
     (
+        "food",
+        "food",
+        (("What did we have to eat?", "Did we have any food?"), "We had some {food}."),
+    ),
+    (
+        "ending",
         "found",
         (("And {was} {it} still there when we looked?",), "Yes, the {object} {was} still there."),
     ),
-    ("lost", (("And {was} {it} still there when we looked?",), "No, the {object} {was} gone.")),
-    ("", (("Thank you, {person}!", "Goodbye, {person}!"), "See you soon, {other}!")),
-)
-_CHINESE: tuple[tuple[str, _Exchange], ...] = (
     (
+        "ending",
+        "lost",
+        (("And {was} {it} still there when we looked?",), "No, the {object} {was} gone."),
+    ),
+    ("farewell", "", (("Thank you, {person}!", "Goodbye, {person}!"), "See you soon, {other}!")),
+)
+_CHINESE: tuple[tuple[Kind, str, _Exchange], ...] = (
+    (
+        "object",
         "",
         (
             ("你好，{person}！你那天带着什么？", "{person}，你那天有什么？"),
@@ -68,6 +85,7 @@ _CHINESE: tuple[tuple[str, _Exchange], ...] = (
         ),
     ),
     (
+        "place",
         "",
         (
             ("你把{it}放在哪里了？", "{it}藏在哪里？"),
@@ -76,6 +94,7 @@ _CHINESE: tuple[tuple[str, _Exchange], ...] = (
     ),
     (
         "clothing",
+        "clothing",
         (
             ("你记得我的什么衣物？", "你还记得我的衣物吗？"),
             "一{measure_clothing}{clothing_color}{clothing}。",
@@ -83,15 +102,16 @@ _CHINESE: tuple[tuple[str, _Exchange], ...] = (
     ),
     (
         "animal",
+        "animal",
         (
             ("那里有什么动物？", "那里有动物吗？"),
             "有一{measure_animal}{animal_trait}{animal}。",
         ),
     ),
-    ("food", (("我们有什么吃的？", "有吃的吗？"), "我们有一些{food}。")),
-    ("found", (("我们去找的时候，{it}还在吗？",), "还在，{object}还在那里。")),
-    ("lost", (("我们去找的时候，{it}还在吗？",), "不在了，{object}不见了。")),
-    ("", (("谢谢你，{person}！", "再见，{person}！"), "下次见，{other}！")),
+    ("food", "food", (("我们有什么吃的？", "有吃的吗？"), "我们有一些{food}。")),
+    ("ending", "found", (("我们去找的时候，{it}还在吗？",), "还在，{object}还在那里。")),
+    ("ending", "lost", (("我们去找的时候，{it}还在吗？",), "不在了，{object}不见了。")),
+    ("farewell", "", (("谢谢你，{person}！", "再见，{person}！"), "下次见，{other}！")),
 )
 _SCRIPTS = {"en": _ENGLISH, "zh": _CHINESE}
 
@@ -110,9 +130,9 @@ def converse(document: WorldDocument) -> list[Turn]:
     scene, ending = Scene(document), label(document).ending
     rng = keyed(document.seed, "dialogue", document.number)
     turns = []
-    for needed, (ways, answer) in _SCRIPTS[document.language]:
+    for kind, needed, (ways, answer) in _SCRIPTS[document.language]:
         if needed in ("", ending) or scene.tells(needed):
-            question = scene.say(ways[rng.below(len(ways))])
-            turns.append(Turn(role="user", speaker=scene["other"], text=question))
-            turns.append(Turn(role="assistant", speaker=scene["person"], text=scene.say(answer)))
+            asked, told = scene.say(ways[rng.below(len(ways))]), scene.say(answer)
+            turns.append(Turn(role="user", speaker=scene["other"], text=asked, kind=kind))
+            turns.append(Turn(role="assistant", speaker=scene["person"], text=told, kind=kind))
     return turns

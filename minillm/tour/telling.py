@@ -1,165 +1,82 @@
-"""The main job: raw text to a trained model once, with a report that tells the whole way."""
+"""The tour's report: the whole way from text to a model that has a use, on one page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 
-from minillm.config import PretrainConfig, TourConfig
-from minillm.data import PreparedData, load_prepared
-from minillm.evaluation import (
-    evaluate_documents,
-    uniform_bits_per_byte,
-    unigram_bits_per_byte,
-    xz_bits_per_byte,
-)
+from minillm.batch import Batch
+from minillm.data import PreparedData
 from minillm.generation import generate
 from minillm.models.decoder import Decoder
 from minillm.plots.attention_maps import plot_attention
 from minillm.plots.curves import plot_loss_curve
 from minillm.plots.report import Report, Sample
-from minillm.run import RunFolder, from_json, load_model, make_first_model, pretrain
+from minillm.run import RunFolder
 from minillm.tokenizers import Tokenizer
+from minillm.tour.few_labels import FOLDER, FewLabels
+from minillm.tour.telling_labels import tell_labels, tell_own_labels
 
-Say = Callable[[str], None]
 OURS = "minillm, trained"
 SENTENCE = "The function returns a list of the names in the module."
 PROMPTS = ("", "Return the", "If the argument is")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TourResult:
-    """What the tour brought; ``report`` is None if it was interrupted."""
+class Story:
+    """What the report tells."""
 
-    report: Path | None
-    bits_per_byte: dict[str, float]
-    exit_status: int
-
-
-def take_tour(config: TourConfig, *, say: Say, show_bars: bool = False) -> TourResult:
-    """Collect, clean, tokenize, pretrain, judge, write, and tell it in ``report.html``.
-
-    Interrupted, it continues where it was; finished, it only writes the report again.
-
-    Args:
-        config: the corpus, the folder and the time.
-        say: gets one line for each thing that the reader should know.
-        show_bars: progress bars on stderr.
-
-    Returns:
-        The report's path and the table of bits per byte, the worst first.
-
-    Raises:
-        MinillmError: as ``pretrain``.
-
-    Example:
-        ``minillm tour`` on the command line.
-    """
-    run = pretrain(recipe(config), say=say, show_bars=show_bars)
-    if not run.is_finished:
-        return TourResult(report=None, bits_per_byte={}, exit_status=run.exit_status)
-    folder = RunFolder(config.out)
-    data = load_prepared(config.out / "data")
-    loaded = load_model(config.out)
-    trained = cast(Decoder, loaded.model)  # as the recipe says
-    say("judging the model beside an untrained one, xz and a unigram count")
-    settings = from_json((folder.read_config() or {})["resolved"], recipe(config))
-    untrained = cast(Decoder, make_first_model(settings, vocab_size=data.tokenizer.vocab_size))
-    untrained.eval()
-    bits = baselines(data, untrained=untrained)
-    bits[OURS] = loaded.description["run"]["validation"]["bits_per_byte"]
-    bits = dict(sorted(bits.items(), key=lambda item: -item[1]))
-    say("writing samples and the report")
-    report = _report(folder, data, untrained=untrained, trained=trained, bits=bits)
-    path = report.save(config.out / "report.html")
-    return TourResult(report=path, bits_per_byte=bits, exit_status=0)
+    folder: RunFolder
+    data: PreparedData
+    untrained: Decoder
+    trained: Decoder
+    bits: dict[str, float]  # per byte, by predictor
+    labeled: FewLabels | None  # None: the corpus has no docstrings
 
 
-def recipe(config: TourConfig) -> PretrainConfig:
-    """Return the tour's training run: a Llama that learns as much as a minute or so allows."""
-    return PretrainConfig(
-        out=config.out,
-        corpus=config.corpus,
-        model="llama",
-        vocab_size=2048,
-        d_model=128,
-        n_layers=3,
-        n_heads=4,
-        context_length=128,
-        batch_size=8,
-        steps=config.steps,
-        seconds=None if config.steps else config.seconds,
-        learning_rate=4e-3,
-        eval_every=200,
-        save_every=200,
-        seed=config.seed,
-        threads=config.threads,
-    )
-
-
-def baselines(data: PreparedData, *, untrained: Decoder) -> dict[str, float]:
-    """Return bits per byte on the validation documents of four predictors that could have won.
-
-    Args:
-        data: the run's prepared corpus.
-        untrained: the model as it was before the first step.
-
-    Returns:
-        Bits per byte by the predictor's name.
-    """
-    documents = data.documents("validation")
-    n_bytes, vocab_size = data.n_bytes(documents), data.tokenizer.vocab_size
-    return {
-        "every token equally likely": uniform_bits_per_byte(
-            documents, n_bytes=n_bytes, vocab_size=vocab_size
-        ),
-        "minillm, untrained": evaluate_documents(
-            untrained, documents, n_bytes=n_bytes
-        ).bits_per_byte,
-        "how often each token occurs": unigram_bits_per_byte(
-            torch.from_numpy(data.train.astype(np.int64)),
-            documents,
-            n_bytes=n_bytes,
-            vocab_size=vocab_size,
-        ),
-        "xz, a compressor": xz_bits_per_byte(data.text("train"), data.text("validation")),
-    }
-
-
-def _report(
-    folder: RunFolder,
-    data: PreparedData,
-    *,
-    untrained: Decoder,
-    trained: Decoder,
-    bits: dict[str, float],
-) -> Report:
+def tell(story: Story) -> Report:
+    """Write the report, the same bytes for the same story."""
     report = Report(
         "How a language model teaches itself",
         subtitle="The whole way, taken once on your computer: from the English inside your own "
-        "Python to a small model that predicts it.",
+        "Python to a small model that predicts it, and to a use for what it learned.",
         footer="Made by `minillm tour`. The notebooks explain every step: `make lab`.",
     )
-    _tell_text(report, data)
-    _tell_tokens(report, data.tokenizer)
-    _tell_training(report, folder, data, trained)
-    _tell_judgment(report, bits)
-    _tell_samples(report, data.tokenizer, untrained=untrained, trained=trained)
-    _tell_attention(report, data.tokenizer, trained)
+    tokenizer = story.data.tokenizer
+    _tell_text(report, story.data)
+    _tell_tokens(report, tokenizer)
+    _tell_objective(report, tokenizer, untrained=story.untrained, trained=story.trained)
+    _tell_training(report, story.folder, story.data, story.trained)
+    _tell_judgment(report, story.bits)
+    if story.labeled is None:
+        tell_own_labels(report, story.folder)
+    else:
+        tell_labels(report, story.labeled)
+    _tell_samples(report, tokenizer, untrained=story.untrained, trained=story.trained)
+    _tell_attention(report, tokenizer, story.trained)
+    _tell_next(report, story)
+    return report
+
+
+def _tell_next(report: Report, story: Story) -> None:
     report.section("Go on", lead="Everything above is a few lines in a notebook.")
+    path = story.folder.path
+    asking = (
+        f"minillm predict --checkpoint {path / FOLDER} --text 'Wait until the lock is free.'\n"
+        if story.labeled
+        else ""
+    )
     report.command(
         "make lab                         # the notebooks: begin with 00_setup\n"
         "source .venv/bin/activate        # then, in the same terminal:\n"
-        f"minillm generate --checkpoint {folder.path} --prompt 'The module'\n"
-        f"minillm evaluate --checkpoint {folder.path}\n"
+        f"minillm generate --checkpoint {path} --prompt 'The module'\n"
+        f"minillm evaluate --checkpoint {path}\n"
+        f"{asking}"
         "minillm pretrain --corpus my_notes/ --out runs/mine --seconds 120"
     )
-    return report
 
 
 def _tell_text(report: Report, data: PreparedData) -> None:
@@ -218,6 +135,30 @@ def _tell_tokens(report: Report, tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode(SENTENCE)
     pieces = " ".join(f"`{tokenizer.token_text(i)}`" for i in ids)
     report.text(f"{len(SENTENCE.encode())} bytes become {len(ids)} tokens: {pieces}")
+
+
+def _tell_objective(
+    report: Report, tokenizer: Tokenizer, *, untrained: Decoder, trained: Decoder
+) -> None:
+    report.section(
+        "Make questions of it",
+        lead="Every token is the answer to a question: what follows the tokens before it?",
+    )
+    ids = torch.tensor([[tokenizer.bos_id, *tokenizer.encode(SENTENCE)]])
+    batch = Batch(inputs=ids[:, :-1], targets=ids[:, 1:])
+    with torch.no_grad():
+        before, after = (model.log_probs(batch)[0].exp() for model in (untrained, trained))
+    pieces = [f"`{tokenizer.token_text(i)}`" for i in ids[0].tolist()]
+    rows = [
+        (" ".join(pieces[:place]), pieces[place], f"{p:.2%}", f"{q:.1%}")
+        for place, p, q in zip(range(1, 9), before.tolist(), after.tolist(), strict=False)
+    ]
+    report.table(
+        ("the model reads", "true next token", "probability before training", "after"),
+        rows,
+        caption=f"The first {len(rows)} of the {len(pieces) - 1} questions in one sentence, all "
+        "asked at once: no position sees what comes after it.",
+    )
 
 
 def _tell_training(report: Report, folder: RunFolder, data: PreparedData, model: Decoder) -> None:
