@@ -64,7 +64,6 @@ STORED_MODELS = (
         name="causal-stdlib",
         objective="causal",
         corpus="stdlib",
-        seconds=100.0,
         vocab_size=1536,
         sizes={"d_model": 96, "n_layers": 3, "n_heads": 4},
     ),
