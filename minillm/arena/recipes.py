@@ -52,11 +52,11 @@ _EVER_LONGER = (
     Phase(share=0.2, context_length=96, batch_size=16),
     Phase(share=0.25, context_length=CONTEXT_LENGTH, batch_size=10),
 )
-_PAIRS_THEN_LONG = (
-    Phase(share=0.5, context_length=64, batch_size=48),
-    Phase(share=0.1, context_length=48, batch_size=32, objective="masked"),
-    Phase(share=0.2, context_length=96, batch_size=16, objective="masked"),
-    Phase(share=0.2, context_length=CONTEXT_LENGTH, batch_size=10, objective="masked"),
+_PAIRS_LAST = (
+    Phase(share=0.25, context_length=24, batch_size=64, objective="masked"),
+    Phase(share=0.1, context_length=96, batch_size=16, objective="masked"),
+    Phase(share=0.1, context_length=CONTEXT_LENGTH, batch_size=10, objective="masked"),
+    Phase(share=0.55, context_length=64, batch_size=48),
 )
 RECIPES: Mapping[str, Recipe] = {
     "causal": Recipe(
@@ -82,10 +82,10 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     **{
         name: Recipe(
-            phases=_PAIRS_THEN_LONG,
+            phases=_PAIRS_LAST,
             settings={"learning_rate": 3e-3, "mask_rate": 0.4},
-            why="a pair of sentences is short: the last half reads whole rows, with masks alone, "
-            "from which the later positions are learned",
+            why="words first, from masks alone and in ever longer rows, from which the later "
+            "positions are learned; pairs last: after other rows their head no longer fits the body",
         )
         for name in ("masked+next-sentence", "masked+sentence-order")
     },
