@@ -85,7 +85,8 @@ RECIPES: Mapping[str, Recipe] = {
             phases=_PAIRS_LAST,
             settings={"learning_rate": 3e-3, "mask_rate": 0.4},
             why="words first, from masks alone and in ever longer rows, from which the later "
-            "positions are learned; pairs last: after other rows their head no longer fits the body",
+            "positions are learned; pairs last: after other rows their head no longer fits the "
+            "body",
         )
         for name in ("masked+next-sentence", "masked+sentence-order")
     },
