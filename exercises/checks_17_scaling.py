@@ -94,7 +94,6 @@ SCALING_MISTAKES: Mistakes = {
     "it makes the update although the gradient is not finite: skip it": _with(notices=""),
     "it halves the scale but makes the update all the same: skip it": _steps_and_halves,
     "it looks for ∞ only: NaN is no number either (∞ − ∞ on the way back)": _with(notices="inf"),
-    "it looks for NaN only: a gradient that ran over is ∞": _with(notices="nan"),
     "it sets the numbers that are not finite to 0 and goes on: the others ran over too, or nearly; "
     "skip the update": _with(notices="zeroed"),
     "it doubles the scale after an overflow: that was too large": _with(after_skip="double reset"),

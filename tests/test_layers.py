@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MAX_FILE_LINES, MAX_CODE_LINES = 350, 20_000  # the reason stands in docs/architecture.md
+MAX_FILE_LINES, MAX_CODE_LINES = 350, 22_000  # the reason stands in docs/architecture.md
 # One rank a line; a module imports only from ranks above its own.
 RANKS = [
     {"errors"},

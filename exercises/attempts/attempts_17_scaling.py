@@ -42,7 +42,7 @@ def _by_the_library(weight, gradient, scale, n_good, max_norm, growth_interval):
     scaler = LossScaler(scale=scale, growth_interval=growth_interval, least_scale=1e-30)
     scaler.n_good = n_good
     parameter = nn.Parameter(weight)
-    parameter.grad = gradient
+    parameter.grad = gradient.clone()  # unscaled and clipped in place
     is_finite = scaler.unscale([parameter])
     if is_finite:
         nn.utils.clip_grad_norm_([parameter], max_norm)
@@ -176,7 +176,7 @@ PLANTED = (
             _steps_on_inf: "makes the update although",
             _steps_on_inf_and_halves: "makes the update all the same",
             _sees_only_inf: "looks for ∞ only",
-            _sees_only_nan: "looks for NaN only",
+            _sees_only_nan: "makes the update although",
             _zeroes_what_is_bad: "sets the numbers that are not finite to 0",
             _doubles_after_overflow: "doubles the scale after an overflow",
             _never_shrinks: "leaves the scale after an overflow",

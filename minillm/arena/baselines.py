@@ -100,9 +100,9 @@ class SlidingWindow:
 
     Example:
         >>> window = SlidingWindow([])
-        >>> ask = QuestionExample(context="Bo has a dog. Ann has a cat.", question="What has Ann?")
+        >>> ask = QuestionExample(context="Bo saw a dog. Ann hid a ball.", question="Who hid a ball?")
         >>> window.predict([ask])[0].text
-        'cat'
+        'Ann'
     """
 
     def __init__(self, examples: Sequence[QuestionExample]) -> None:

@@ -124,9 +124,7 @@ def as_text(content: Mapping[str, Any]) -> str:
 
     Example:
         >>> print(as_text({"a": {"b": [1, 2]}}), end="")
-        {
-         "a": {"b": [1, 2]}
-        }
+        {"a": {"b": [1, 2]}}
     """
     return _lines(content, "") + "\n"
 

@@ -245,8 +245,8 @@ class Decoder(HiddenLanguageModel):
         if document_ids is not None and bool((document_ids == document_ids[:, :1]).all()):
             document_ids = None  # one document a row: the fused causal kernel can do it
         is_rule = n_past == 0 and is_padding is None and prefix_lengths is None
-        backend = cast(TransformerBlock, self.blocks[0]).attention.backend
-        if document_ids is not None and is_rule and backend == "flex":
+        backends = {cast(TransformerBlock, block).attention.backend for block in self.blocks}
+        if document_ids is not None and is_rule and backends == {"flex"}:
             return MaskRule(is_causal=True, document_ids=document_ids)  # compiled, not looked up
         restrictions = combine_masks(
             None if document_ids is None else document_mask(document_ids),

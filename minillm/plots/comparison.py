@@ -99,7 +99,7 @@ def plot_scores(
 
     Example:
         >>> figure = plot_scores({"ours": [0.7, 0.8], "theirs": [0.6]}, xlabel="right", title="")
-        >>> [bar.get_width() for bar in figure.axes[0].patches]
+        >>> [float(bar.get_width()) for bar in figure.axes[0].patches]
         [75.0, 60.0]
     """
     if not scores or not all(len(values) for values in scores.values()):
