@@ -100,7 +100,7 @@ class SlidingWindow:
 
     Example:
         >>> window = SlidingWindow([])
-        >>> ask = QuestionExample(context="Bo saw a dog. Ann hid a ball.", question="Who hid a ball?")
+        >>> ask = QuestionExample(context="Bo saw. Ann hid a ball.", question="Who hid a ball?")
         >>> window.predict([ask])[0].text
         'Ann'
     """
