@@ -245,8 +245,7 @@ class Decoder(HiddenLanguageModel):
         if document_ids is not None and bool((document_ids == document_ids[:, :1]).all()):
             document_ids = None  # one document a row: the fused causal kernel can do it
         is_rule = n_past == 0 and is_padding is None and prefix_lengths is None
-        backends = {cast(TransformerBlock, block).attention.backend for block in self.blocks}
-        if document_ids is not None and is_rule and backends == {"flex"}:
+        if document_ids is not None and is_rule and self._is_flex():
             return MaskRule(is_causal=True, document_ids=document_ids)  # compiled, not looked up
         restrictions = combine_masks(
             None if document_ids is None else document_mask(document_ids),
@@ -260,6 +259,11 @@ class Decoder(HiddenLanguageModel):
         return combine_masks(
             causal_mask(n_new, n_past=n_past, device=token_ids.device), restrictions
         )
+
+    def _is_flex(self) -> bool:
+        """Tell whether all attention is FlexAttention; a part may have been put in its place."""
+        attentions = [cast(TransformerBlock, block).attention for block in self.blocks]
+        return {getattr(attention, "backend", None) for attention in attentions} == {"flex"}
 
 
 class GivenPrefix(LanguageModel):
