@@ -1,7 +1,9 @@
-"""How Triton runs its kernels, and a standard library in small."""
+"""How Triton runs its kernels, runs that get a signal, and a standard library in small."""
 
 import os
 import random
+import signal
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,6 +13,31 @@ os.environ.setdefault("TRITON_INTERPRET", "1")
 
 PACKAGES = ("alpha", "bravo", "_pycharlie", "deltalib")
 MENTIONS = ("alpha.", "ALPHABET", "bravo.part3.Thing", "Charlies", "Deltas", "part5", "part77")
+
+
+@pytest.fixture
+def signals_after(monkeypatch):
+    """Within it a run gets signals as soon as a step is logged: ``with signals_after(7, SIGINT)``.
+
+    With ``having``, only a line with that key counts.
+    """
+    from minillm.run import RunFolder
+
+    @contextmanager
+    def patched(step, *numbers, having="step"):
+        log = RunFolder.log
+
+        def log_and_signal(folder, line):
+            log(folder, line)
+            if line["step"] == step and having in line:
+                for number in numbers:
+                    signal.raise_signal(number)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(RunFolder, "log", log_and_signal)
+            yield
+
+    return patched
 
 
 @pytest.fixture(scope="session")

@@ -77,19 +77,11 @@ def test_taken_again_it_trains_nothing_and_writes_the_same_report(tour):
     assert again.report.read_bytes() == page
 
 
-def test_interrupted_it_says_so_and_continues(tmp_path, monkeypatch):
+def test_interrupted_it_says_so_and_continues(tmp_path, signals_after):
     (tmp_path / "a.txt").write_text(f"{SENTENCE} Another one follows here.\n\n" * 200)
     config = TourConfig(out=tmp_path / "run", corpus=(str(tmp_path / "a.txt"),), steps=3, threads=1)
-    log = RunFolder.log
-
-    def log_and_signal(self, metrics):
-        log(self, metrics)
-        if metrics["step"] == 2:
-            signal.raise_signal(signal.SIGINT)
-
     said = []
-    with monkeypatch.context() as patched:
-        patched.setattr(RunFolder, "log", log_and_signal)
+    with signals_after(2, signal.SIGINT):
         result = take_tour(config, say=said.append)
     assert (result.report, result.exit_status) == (None, 130)
     assert "stopped after step 2; the same command continues" in said
@@ -133,18 +125,10 @@ def again(tour, tmp_path):
     return replace(config, out=tmp_path / "run"), result
 
 
-def test_interrupted_while_fine_tuning_it_continues_to_the_same(again, monkeypatch):
+def test_interrupted_while_fine_tuning_it_continues_to_the_same(again, signals_after):
     config, whole = again
-    log = RunFolder.log
-
-    def log_and_signal(self, metrics):
-        log(self, metrics)
-        if metrics.get("name") and metrics["step"] == 5:
-            signal.raise_signal(signal.SIGINT)
-
     said = []
-    with monkeypatch.context() as patched:
-        patched.setattr(RunFolder, "log", log_and_signal)
+    with signals_after(5, signal.SIGINT, having="name"):
         result = take_tour(config, say=said.append)
     assert (result.report, result.exit_status) == (None, 130)
     assert "stopped after 5 of 9 fine-tunings; the same command continues" in said

@@ -106,19 +106,11 @@ def test_a_killed_run_continues_bit_for_bit(settings, tmp_path, monkeypatch, own
     assert contents(settings["out"]) == expected
 
 
-def test_a_signal_saves_and_the_same_command_continues(settings, tmp_path, monkeypatch):
+def test_a_signal_saves_and_the_same_command_continues(settings, tmp_path, signals_after):
     finetune_run(FinetuneConfig(**settings))
     expected = contents(settings["out"])
     settings["out"] = tmp_path / "stopped"
-    original = RunFolder.log
-
-    def interrupted(folder, line):
-        original(folder, line)
-        if line["step"] == 4:
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "log", interrupted)
+    with signals_after(4, signal.SIGINT):
         result = finetune_run(FinetuneConfig(**settings))
     assert (result.step, result.exit_status) == (4, 130)
     said = []

@@ -90,18 +90,11 @@ def test_the_random_states_of_a_checkpoint_are_those_of_the_whole_run_row16(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_the_same_command_continues_row51_row52(
-    run, settings, tmp_path, contents, monkeypatch, number
+    run, settings, tmp_path, contents, signals_after, number
 ):
     run(out=tmp_path / "whole")
-    log, before = RunFolder.log, signal.getsignal(number)
-
-    def log_and_signal(self, metrics):
-        log(self, metrics)
-        if metrics["step"] == 7:
-            signal.raise_signal(number)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(RunFolder, "log", log_and_signal)
+    before = signal.getsignal(number)
+    with signals_after(7, number):
         result, said = run()
     assert (result.step, result.exit_status, result.is_finished) == (7, 128 + number, False)
     assert "stopped after step 7; the same command continues" in said
@@ -111,23 +104,13 @@ def test_a_signal_saves_and_the_same_command_continues_row51_row52(
 
 
 def test_a_second_ctrl_c_leaves_at_once_and_the_checkpoint_holds_row51(
-    run, settings, tmp_path, contents, monkeypatch
+    run, settings, tmp_path, contents, signals_after
 ):
     run(out=tmp_path / "whole")
-    log = RunFolder.log
-
-    def log_and_signal(self, metrics):
-        log(self, metrics)
-        if metrics["step"] == 7:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-
     # A shell that starts the tests in the background lets them ignore Ctrl-C.
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with monkeypatch.context() as patched:
-        patched.setattr(RunFolder, "log", log_and_signal)
-        with pytest.raises(KeyboardInterrupt):
-            run()
+    with signals_after(7, signal.SIGINT, signal.SIGINT), pytest.raises(KeyboardInterrupt):
+        run()
     signal.signal(signal.SIGINT, usual)
     newest = max((settings["out"] / "checkpoints").iterdir()).name
     assert newest == "step-00000005"
